@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * What the bindings share: the metatables' names, the Namespace handle, argument checks and
+ * the one way an error of the core becomes a Lua error. */
+#ifndef NETNS_L_CORE_H
+#define NETNS_L_CORE_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "error.h"
+#include "nsfd.h"
+
+/* l_error.c ---------------------------------------------------------------------------- */
+
+/* Raise *e: a netns.Error object, or for a misuse a string with the caller's position.
+ * Never returns; the type lets callers write `return l_raise(L, &e)`. */
+int l_raise(lua_State *L, const struct nserr *e);
+/* Push what l_raise would throw. */
+void l_push_error(lua_State *L, const struct nserr *e);
+void l_error_open(lua_State *L);
+
+/* l_netns.c ---------------------------------------------------------------------------- */
+
+#define L_NAMESPACE "netns.Namespace"
+
+struct rtnl;
+
+/* A Namespace handle. fd is -1 once closed. */
+struct l_ns {
+    int fd;
+    uint64_t dev, ino;
+    char *name;                 /* NULL: anonymous, or opened by path, pid or fd */
+    char label[160];            /* what messages and tostring call it */
+    int owns_name;              /* the name goes when the handle does */
+    struct rtnl *rtnl;          /* its netlink session, NULL while none is open */
+    struct l_ns *newer, *older; /* the state's sessions, least recently used last */
+};
+
+/* The Namespace at idx: an argument error if it is something else or closed. */
+struct l_ns *l_ns_check(lua_State *L, int idx);
+/* Same, NULL instead of an error where it is something else (closed: error). */
+struct l_ns *l_ns_test(lua_State *L, int idx);
+int l_ns_open(lua_State *L);
+
+/* l_util.c ----------------------------------------------------------------------------- */
+
+/* A new metatable `name` (registry), with methods in __index and the metamethods given; leaves
+ * nothing on the stack. Metatables are locked (__metatable = name). */
+void l_class(lua_State *L, const char *name, const luaL_Reg *methods, const luaL_Reg *meta);
+/* A new zeroed userdata with that metatable and `uservalues` user values. */
+void *l_object(lua_State *L, size_t size, const char *name, int uservalues);
+/* Refuse keys of the table at idx that are not in `keys` (NULL-terminated): "OP: unknown key
+ * "adress" (did you mean "address"?)". idx may be none/nil: nothing to check. */
+void l_check_keys(lua_State *L, int idx, const char *op, const char *const *keys);
+/* Field readers for option tables (raw access). They push nothing, except where they say.
+ * A wrong type or range is an argument error "OP: KEY must be ..., got ...". */
+int l_opt_bool(lua_State *L, int idx, const char *op, const char *key, int def);
+lua_Integer l_opt_int(lua_State *L, int idx, const char *op, const char *key, lua_Integer def,
+                      lua_Integer min, lua_Integer max);
+double l_opt_number(lua_State *L, int idx, const char *op, const char *key, double def, double min,
+                    double max);
+/* Text without NUL bytes; leaves the string on the stack so that it stays alive. NULL: absent
+ * (then nil is pushed). */
+const char *l_opt_str(lua_State *L, int idx, const char *op, const char *key);
+/* `argument error` at the caller's line with printf formats (lua_pushfstring's). */
+int l_misuse(lua_State *L, const char *fmt, ...);
+
+#endif
