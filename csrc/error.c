@@ -3,14 +3,28 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "error.h"
+
+/* EMFILE is about a limit the user can raise: name it. */
+static void explain_fd_limit(struct nserr *e)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        snprintf(e->kernel, sizeof(e->kernel),
+                 "RLIMIT_NOFILE is %llu (hard limit %llu); raise it with `ulimit -n`",
+                 (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
+}
 
 int nserr_sys(struct nserr *e, int code, const char *op, const char *object, ...)
 {
     va_list ap;
 
     *e = (struct nserr){.code = code};
+    if (code == EMFILE)
+        explain_fd_limit(e);
     snprintf(e->op, sizeof(e->op), "%s", op);
     if (object) {
         va_start(ap, object);

@@ -24,6 +24,7 @@ void l_error_open(lua_State *L);
 #define L_NAMESPACE "netns.Namespace"
 
 struct rtnl;
+struct l_state;
 
 /* A Namespace handle. fd is -1 once closed. */
 struct l_ns {
@@ -33,6 +34,7 @@ struct l_ns {
     char label[160];            /* what messages and tostring call it */
     int owns_name;              /* the name goes when the handle does */
     struct rtnl *rtnl;          /* its netlink session, NULL while none is open */
+    struct l_state *state;      /* whose list of sessions it is in */
     struct l_ns *newer, *older; /* the state's sessions, least recently used last */
 };
 
@@ -40,7 +42,21 @@ struct l_ns {
 struct l_ns *l_ns_check(lua_State *L, int idx);
 /* Same, NULL instead of an error where it is something else (closed: error). */
 struct l_ns *l_ns_test(lua_State *L, int idx);
-int l_ns_open(lua_State *L);
+
+/* Each l_NAME_open adds its functions to the core table on top of the stack. */
+void l_netns_open(lua_State *L);
+
+/* l_scope.c */
+void l_scope_open(lua_State *L);
+
+/* l_session.c -------------------------------------------------------------------------- */
+
+/* The namespace's netlink session, opened where there is none; the least recently used one
+ * of this Lua state is closed when too many are open. NULL with *e filled on failure. */
+struct rtnl *l_session(lua_State *L, struct l_ns *ns, struct nserr *e);
+/* Close the namespace's session, if any. */
+void l_session_drop(struct l_ns *ns);
+void l_session_open(lua_State *L);
 
 /* l_util.c ----------------------------------------------------------------------------- */
 

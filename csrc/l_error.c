@@ -85,5 +85,5 @@ void l_error_open(lua_State *L)
     luaL_newmetatable(L, L_ERROR);
     lua_pushcfunction(L, l_error__tostring);
     lua_setfield(L, -2, "__tostring");
-    lua_pop(L, 1);
+    lua_setfield(L, -2, "Error"); /* netns.try knows our errors by it */
 }

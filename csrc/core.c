@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ * luaopen_netns_core: the module's table, put together from its parts. */
+#include "l_core.h"
+
+__attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
+{
+    static void (*const parts[])(lua_State *) = {
+        l_session_open,
+        l_netns_open,
+        l_scope_open,
+    };
+
+    lua_newtable(L);
+    l_error_open(L);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        parts[i](L);
+    return 1;
+}
