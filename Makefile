@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+# Builds, tests and installs lua-netns. `make V=1` shows the commands.
+
+PREFIX      ?= /usr/local
+DESTDIR     ?=
+PKG_CONFIG  ?= pkg-config
+LUA         ?= lua5.4
+INST_LIBDIR ?= $(PREFIX)/lib/lua/5.4
+INST_LUADIR ?= $(PREFIX)/share/lua/5.4
+INSTALL     ?= install
+LUACHECK    ?= luacheck
+CLANG_FORMAT ?= clang-format
+LDOC        ?= ldoc
+CFLAGS      ?= -O2 -g
+# A second build beside the first, with other flags, needs only another BUILD.
+BUILD       ?= build
+
+# pkg-config modules of the module and of the firewall worker
+CORE_PKGS   := libnl-3.0 libnl-route-3.0 libnl-genl-3.0
+WORKER_PKGS := libnftables
+LUA_PKG     := lua5.4 lua-5.4 lua54 lua
+
+V ?= 0
+ifeq ($(V),0)
+Q   := @
+say  = @printf '  %-7s %s\n' '$(1)' '$(2)';
+else
+Q   :=
+say  =
+endif
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+
+# --- sources: a file dropped into csrc/ or lua/ is built and installed -------
+
+CORE_SRC   := $(filter-out csrc/nft_worker.c,$(wildcard csrc/*.c))
+WORKER_SRC := $(wildcard csrc/nft_worker.c)
+# what of the core the worker shares: pure C, no Lua
+WORKER_USES := $(wildcard csrc/error.c csrc/nsfd*.c)
+LUA_SRC    := $(shell find lua -name '*.lua' 2>/dev/null | LC_ALL=C sort)
+
+obj         = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
+CORE_OBJ   := $(call obj,$(CORE_SRC))
+WORKER_OBJ := $(call obj,$(WORKER_SRC) $(if $(WORKER_SRC),$(WORKER_USES)))
+CORE       := $(if $(CORE_SRC),$(BUILD)/netns/core.so)
+WORKER     := $(if $(WORKER_SRC),$(BUILD)/netns/nft_worker)
+
+# --- flags: asked of pkg-config once, and only when something is compiled ----
+
+once = $(eval $(1) := $(2))$($(1))
+lua_pkg      = $(firstword $(foreach p,$(LUA_PKG),$(shell $(PKG_CONFIG) --exists '$(p) >= 5.4 $(p) < 5.5' 2>/dev/null && echo $(p))))
+LUA_CFLAGS   = $(call once,LUA_CFLAGS,$(if $(LUA_INCDIR),-I$(LUA_INCDIR),$(shell $(PKG_CONFIG) --cflags $(lua_pkg))))
+PKG_CFLAGS   = $(call once,PKG_CFLAGS,$(shell $(PKG_CONFIG) --cflags $(CORE_PKGS) $(if $(WORKER_SRC),$(WORKER_PKGS))))
+CORE_LIBS    = $(call once,CORE_LIBS,$(shell $(PKG_CONFIG) --libs $(CORE_PKGS)))
+WORKER_LIBS  = $(call once,WORKER_LIBS,$(shell $(PKG_CONFIG) --libs $(WORKER_PKGS)))
+
+WARNINGS   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wpointer-arith -Wvla
+ALL_CFLAGS  = -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(WERROR) -fPIC -fvisibility=hidden $(CPPFLAGS) $(CFLAGS) \
+              $(LUA_CFLAGS) $(PKG_CFLAGS)
+ALL_LDFLAGS = -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
+
+# --- building ----------------------------------------------------------------
+
+.PHONY: all objects
+all: $(CORE) $(WORKER)
+	@:
+objects: $(CORE_OBJ) $(WORKER_OBJ)
+	@:
+
+$(BUILD)/netns/core.so: $(CORE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -shared $(ALL_LDFLAGS) $(CFLAGS) -o $@ $(CORE_OBJ) $(CORE_LIBS)
+
+$(BUILD)/netns/nft_worker: $(WORKER_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) $(ALL_LDFLAGS) $(CFLAGS) -o $@ $(WORKER_OBJ) $(WORKER_LIBS)
+
+$(BUILD)/obj/%.o: csrc/%.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(BUILD)/obj/*.d)
+
+# --- running in the source tree ----------------------------------------------
+
+export NETNS_BUILD := $(abspath $(BUILD))
+in_tree = env -u LUA_INIT_5_4 -u LUA_INIT -u LUA_PATH_5_4 -u LUA_CPATH_5_4 LUA='$(LUA)' \
+          LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/?.lua;;' \
+          LUA_CPATH='$(NETNS_BUILD)/?.so;;'
+
+# Set-up: installs what is missing where there are root and apt, otherwise
+# names the missing packages. The groups are those of .ci/deps.
+.PHONY: deps deps-demo deps-test deps-lint deps-docs
+deps: deps-demo
+deps-demo deps-test deps-lint deps-docs: deps-%:
+	$(Q)LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' sh .ci/deps build $*
+
+.PHONY: demo test
+demo: deps-demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(in_tree) $(LUA) examples/quickstart.lua
+
+# SPEC=spec/foo_spec.lua runs one file, ARGS="--filter=x --shuffle" goes to
+# busted, TIMEOUT ends a run that hangs (seconds).
+SPEC    ?= spec
+ARGS    ?=
+TIMEOUT ?= 900
+test: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(in_tree) TIMEOUT='$(TIMEOUT)' spec/support/isolate spec/support/run $(ARGS) $(SPEC)
+
+# --- checking ----------------------------------------------------------------
+
+LINT_CC ?= gcc clang
+.PHONY: lint lint-lua lint-format lint-cc
+lint: deps-lint
+	$(Q)$(MAKE) --no-print-directory lint-lua lint-format lint-cc
+
+lint-lua:
+	$(call say,LINT,lua spec examples)$(LUACHECK) -q --no-color $(wildcard lua spec examples)
+
+lint-format:
+	$(call say,LINT,clang-format)find $(wildcard csrc spec examples) -name '*.[ch]' -print0 | xargs -0r $(CLANG_FORMAT) --dry-run -Werror
+
+lint-cc: $(LINT_CC:%=lint-cc-%)
+lint-cc-%:
+	$(call say,LINT,$*)$(MAKE) --no-print-directory CC=$* BUILD=build/lint-$* WERROR=-Werror V=$(V) objects
+
+# --- documentation, installing, cleaning -------------------------------------
+
+.PHONY: docs install uninstall clean
+docs: deps-docs
+	$(call say,DOC,doc/)$(LDOC) --quiet --fatalwarnings --config .config.ld .
+
+install: all
+	$(call say,INSTALL,$(DESTDIR)$(INST_LIBDIR)/netns)$(INSTALL) -d '$(DESTDIR)$(INST_LIBDIR)/netns'
+	$(Q)$(INSTALL) -m 755 $(CORE) $(WORKER) '$(DESTDIR)$(INST_LIBDIR)/netns'
+	$(call say,INSTALL,$(DESTDIR)$(INST_LUADIR)/netns)$(INSTALL) -d '$(DESTDIR)$(INST_LUADIR)/netns'
+	$(Q)for f in $(LUA_SRC:lua/%=%); do \
+	    $(INSTALL) -D -m 644 "lua/$$f" '$(DESTDIR)$(INST_LUADIR)'/"$$f" || exit 1; \
+	done
+
+uninstall:
+	$(Q)rm -f $(foreach f,core.so nft_worker,'$(DESTDIR)$(INST_LIBDIR)/netns/$f')
+	$(Q)rm -f $(foreach f,$(LUA_SRC:lua/%=%),'$(DESTDIR)$(INST_LUADIR)/$f')
+	$(Q)for d in '$(DESTDIR)$(INST_LIBDIR)/netns' '$(DESTDIR)$(INST_LUADIR)/netns'; do \
+	    test ! -d "$$d" || find "$$d" -depth -type d -empty -delete; \
+	done
+
+clean:
+	$(Q)rm -rf build doc

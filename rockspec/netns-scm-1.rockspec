@@ -1,0 +1,43 @@
+rockspec_format = "3.0"
+package = "netns"
+version = "scm-1"
+
+-- `luarocks make` builds the tree it stands in and fetches nothing. The URL is
+-- that of a clone beside you, for `luarocks install` from one:
+--   luarocks --lua-version=5.4 install rockspec/netns-scm-1.rockspec
+source = {
+   url = "git+file://.",
+}
+
+description = {
+   summary = "Linux network namespaces as Lua objects",
+   detailed = [[
+      A C core wraps namespace creation, scoped execution, links, addresses,
+      routes and the firewall as Lua objects; pure Lua on top composes them into
+      reusable topologies. For network test scripts, orchestration and the REPL.
+   ]],
+   license = "MIT",
+   labels = { "linux", "network", "namespace", "netlink", "nftables" },
+}
+
+supported_platforms = { "linux" }
+
+dependencies = {
+   "lua >= 5.4, < 5.5",
+}
+
+build = {
+   type = "make",
+   build_target = "all",
+   install_target = "install",
+   build_variables = {
+      CC = "$(CC)",
+      CFLAGS = "$(CFLAGS)",
+      LUA_INCDIR = "$(LUA_INCDIR)",
+   },
+   install_variables = {
+      LUA_INCDIR = "$(LUA_INCDIR)",
+      INST_LIBDIR = "$(LIBDIR)",
+      INST_LUADIR = "$(LUADIR)",
+   },
+}
