@@ -111,6 +111,13 @@ test: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(in_tree) TIMEOUT='$(TIMEOUT)' spec/support/isolate spec/support/run $(ARGS) $(SPEC)
 
+# WORK="routes star" runs the works whose name holds one of the words.
+WORK ?=
+.PHONY: bench
+bench: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(in_tree) spec/support/isolate $(LUA) spec/bench/run.lua $(ARGS) $(WORK)
+
 # --- checking ----------------------------------------------------------------
 
 LINT_CC ?= gcc clang

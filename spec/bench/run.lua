@@ -1,0 +1,47 @@
+--- Runs the benchmarks: run.lua [--rounds=N] [--markdown=FILE] [WORD...]
+-- With words, only the works whose name holds one of them.
+local bench = require "spec.bench.bench"
+local sh = require "spec.support.sh"
+
+local opts, words = { rounds = 5 }, {}
+for _, word in ipairs(arg) do
+  local key, value = word:match "^%-%-(%l+)=(.+)$"
+  if key == "rounds" then
+    opts.rounds = assert(math.tointeger(tonumber(value)), "--rounds takes a number")
+  elseif key == "markdown" then
+    opts.markdown = value
+  elseif word:sub(1, 1) == "-" then
+    error(("unknown option %s; there are --rounds=N and --markdown=FILE"):format(word), 0)
+  else
+    words[#words + 1] = word
+  end
+end
+
+local function wanted(name)
+  for _, word in ipairs(words) do
+    if name:find(word, 1, true) then
+      return true
+    end
+  end
+  return #words == 0
+end
+
+for path in sh.run("find spec/bench -name '*_bench.lua' | LC_ALL=C sort"):gmatch "[^\n]+" do
+  dofile(path)
+end
+
+local results = {}
+for _, work in ipairs(bench.works) do
+  if wanted(work.name) then
+    io.stderr:write(work.name, "\n")
+    results[#results + 1] = bench.run(work, opts)
+  end
+end
+assert(#results > 0, "there is no such benchmark")
+
+local head = ("%s, %s, %s processors, medians of %d rounds\n\n"):format(os.date "%Y-%m-%d",
+  sh.run("uname -sr"):gsub("\n", ""), sh.run("nproc"):gsub("\n", ""), opts.rounds)
+io.stdout:write(head, bench.text(results))
+if opts.markdown then
+  sh.write_file(opts.markdown, head .. bench.markdown(results))
+end
