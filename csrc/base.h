@@ -3,6 +3,7 @@
 #ifndef NETNS_BASE_H
 #define NETNS_BASE_H
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -5,9 +5,7 @@
 __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
 {
     static void (*const parts[])(lua_State *) = {
-        l_session_open,
-        l_netns_open,
-        l_scope_open,
+        l_session_open, l_netns_open, l_scope_open, l_noun_open, l_link_open, l_batch_open,
     };
 
     lua_newtable(L);

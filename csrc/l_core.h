@@ -58,6 +58,11 @@ struct rtnl *l_session(lua_State *L, struct l_ns *ns, struct nserr *e);
 void l_session_drop(struct l_ns *ns);
 void l_session_open(lua_State *L);
 
+/* rtnetlink nouns (l_rtnl.h) */
+void l_noun_open(lua_State *L);
+void l_link_open(lua_State *L);
+void l_batch_open(lua_State *L);
+
 /* l_util.c ----------------------------------------------------------------------------- */
 
 /* A new metatable `name` (registry), with methods in __index and the metamethods given; leaves

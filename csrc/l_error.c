@@ -76,6 +76,7 @@ static int l_error__tostring(lua_State *L)
     add_field(L, &b, "code", " (", ")");
     add_field(L, &b, "kernel", ": ", "");
     add_field(L, &b, "attr", " [attribute ", "]");
+    add_field(L, &b, "batch", "; ", "");
     luaL_pushresult(&b);
     return 1;
 }

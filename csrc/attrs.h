@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT
+ * The nouns: what rtnetlink families this module speaks, each defined in its attrs_NOUN.c. */
+#ifndef NETNS_ATTRS_H
+#define NETNS_ATTRS_H
+
+#include <netlink/msg.h>
+
+#include "codec.h"
+
+struct noun {
+    const char *name; /* "route" */
+    struct codec_schema *schema;
+    uint16_t add, del, get;   /* RTM_NEWx, RTM_DELx, RTM_GETx */
+    const char *shorthand;    /* the key a bare string stands for ("address"), or NULL */
+    const char *ident[6];     /* keys that name the object in messages, NULL-terminated */
+    const char *const *needs; /* keys one of which add must have, NULL-terminated; or NULL */
+    uint16_t change_flags;    /* NLM_F_* of `set`; 0: set is `add` with NLM_F_REPLACE */
+    /* Before the table at idx is encoded. */
+    int (*prepare)(struct codec_enc *enc, int idx);
+    /* Fill what the table left open in the header, check what belongs together. */
+    int (*finish)(struct codec_enc *enc, int idx);
+    /* Further messages that adding takes (step 1, 2 ...): 1 with the message begun and built,
+     * 0 if this step has none, -errno. Steps end at `follow_steps`. enc->target may be set. */
+    int (*follow)(struct codec_enc *enc, int idx, int step);
+    int follow_steps;
+    /* Copy what a strict dump request may carry from the encoded filter (header and attributes)
+     * to the request, whose header holds only the family so far. NULL: nothing more. */
+    void (*dump_filter)(const struct nlmsghdr *filter, struct codec_msg *request);
+    /* Keys made from several attributes, or with defaults: after codec_decode. */
+    void (*decoded)(struct codec_dec *dec, const struct nlmsghdr *h);
+    /* false: the message is not one of this noun's (a cached route ...), leave it out. */
+    bool (*listed)(const struct nlmsghdr *h);
+    int dump_family; /* AF_UNSPEC, or AF_BRIDGE where the noun is a bridge's */
+};
+
+/* Start a message of this noun in enc->m: netlink and fixed header, zeroed. */
+struct nlmsghdr *noun_message(struct codec_enc *enc, const struct noun *noun, int type, int flags);
+
+extern const struct noun noun_link, noun_addr, noun_route, noun_rule, noun_neigh, noun_nexthop,
+    noun_route_get;
+
+/* Every schema that codec_open has to prepare, nested ones excepted. */
+extern struct codec_schema *const codec_schemas[];
+extern const size_t codec_schemas_count;
+
+#define SCHEMA(title, table, hdr)                                                                  \
+    {                                                                                              \
+        .name = title, .rows = table, .count = ARRAY_LEN(table), .header = hdr                     \
+    }
+#define NAMES(title, table)                                                                        \
+    {                                                                                              \
+        .what = title, .list = table, .count = ARRAY_LEN(table)                                    \
+    }
+
+#define NOUN_NOTES_MAX 64 /* bytes of notes a noun may take in enc->noun */
+
+/* The attribute of a finished message, or NULL. */
+struct nlattr *noun_attr(const struct noun *noun, const struct nlmsghdr *h, int type);
+
+/* Schema of a link kind's own options / of a port's; NULL where there are none. */
+struct codec_schema *link_kind_schema(const char *kind);
+struct codec_schema *link_port_schema(const char *kind);
+
+/* Shared custom rows and names. */
+extern const struct codec_names names_table, names_proto, names_scope, names_route_type,
+    names_family;
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ * What codec*.c know of a schema's index; nobody else includes this. */
+#ifndef NETNS_CODEC_INDEX_H
+#define NETNS_CODEC_INDEX_H
+
+#include "codec.h"
+
+#define CODEC_ATTR_MAX    255
+#define CODEC_SCHEMAS_MAX 256
+
+/* A key: its own row, or the row of a nest whose keys stand in the parent's table. */
+struct codec_slot {
+    const char *key;
+    size_t len;
+    const struct codec_row *row;
+    const struct codec_row *inlined; /* the INLINE row it comes by, or NULL */
+};
+
+struct codec_index {
+    uint16_t base;                        /* number of the first row's key string */
+    uint16_t by_attr[CODEC_ATTR_MAX + 1]; /* row number + 1 */
+    size_t mask;
+    struct codec_slot slots[];
+};
+
+const struct codec_slot *codec_lookup(const struct codec_schema *schema, const char *key,
+                                      size_t len);
+
+#endif

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT
+ * Listings: list, each and flush of every noun.
+ *
+ * Theory of operation: `list` reads the whole dump into bytes owned by a userdata, then builds
+ * the tables; nothing of the conversation is open while Lua memory is allocated. `each` has a
+ * socket of its own and reads a datagram at a time, so a listing of any size takes bounded
+ * memory. A filter is encoded like an object and decoded again: so "10.0.0.0/24" is compared in
+ * the form that listings have, and the kernel is asked for no more than it can filter. */
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "l_rtnl.h"
+
+/* Bytes and decoders ------------------------------------------------------------------------ */
+
+static int l_bytes__gc(lua_State *L)
+{
+    bytes_free(luaL_checkudata(L, 1, L_BYTES));
+    return 0;
+}
+
+struct bytes *l_bytes(lua_State *L)
+{
+    return l_object(L, sizeof(struct bytes), L_BYTES, 0);
+}
+
+/* Remember all names at once: cheaper than asking one by one when there are many. */
+static void learn_all_names(struct l_decoder *d)
+{
+    lua_State *L = d->dec.L;
+    _Alignas(struct nlmsghdr) char buf[64];
+    struct codec_msg m = {.buf = buf, .cap = sizeof(buf)};
+    struct nlmsghdr *h = codec_reserve(&m, NLMSG_HDRLEN);
+    struct bytes *all = l_bytes(L);
+    struct rtnl_fault f;
+    int left;
+
+    h->nlmsg_type = RTM_GETLINK;
+    codec_reserve(&m, sizeof(struct ifinfomsg));
+    codec_put_u32(&m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    h->nlmsg_len = (uint32_t)m.len;
+    if (rtnl_dump(d->s, h, all, &f) != 0)
+        all->len = 0;
+    left = (int)all->len;
+    for (h = (struct nlmsghdr *)all->data; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+        struct nlattr *a =
+            h->nlmsg_type == RTM_NEWLINK ? noun_attr(&noun_link, h, IFLA_IFNAME) : NULL;
+        if (!a)
+            continue;
+        lua_pushlstring(L, nla_data(a), strnlen(nla_data(a), (size_t)nla_len(a)));
+        lua_rawseti(L, d->devs, ((struct ifinfomsg *)nlmsg_data(h))->ifi_index);
+    }
+    bytes_free(all);
+    lua_pop(L, 1);
+}
+
+#define MISSES_MAX 8
+
+static void push_dev(struct codec_dec *dec, int ifindex)
+{
+    struct l_decoder *d = dec->arg;
+    lua_State *L = dec->L;
+    char name[16];
+
+    if (lua_rawgeti(L, d->devs, ifindex) != LUA_TNIL)
+        return;
+    lua_pop(L, 1);
+    if (++d->misses == MISSES_MAX) {
+        learn_all_names(d);
+        if (lua_rawgeti(L, d->devs, ifindex) != LUA_TNIL)
+            return;
+        lua_pop(L, 1);
+    }
+    if (l_dev_name(d->s, ifindex, name) == 0)
+        lua_pushstring(L, name);
+    else
+        lua_pushinteger(L, ifindex);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, d->devs, ifindex);
+}
+
+void l_decoder_begin(struct l_decoder *d, lua_State *L, struct rtnl *s)
+{
+    memset(d, 0, sizeof(*d));
+    codec_dec_begin(&d->dec, L);
+    lua_newtable(L);
+    d->devs = lua_gettop(L);
+    d->s = s;
+    d->dec.push_dev = push_dev;
+    d->dec.arg = d;
+}
+
+void l_decode(struct l_decoder *d, const struct noun *noun, struct nlmsghdr *h)
+{
+    struct codec_schema *schema = noun->schema;
+
+    lua_createtable(d->dec.L, 0, 12);
+    if (h->nlmsg_len < NLMSG_HDRLEN + (uint32_t)schema->header)
+        return;
+    codec_decode(&d->dec, schema, nlmsg_data(h), nlmsg_attrdata(h, schema->header),
+                 nlmsg_attrlen(h, schema->header));
+    if (noun->decoded)
+        noun->decoded(&d->dec, h);
+}
+
+/* Filters ----------------------------------------------------------------------------------- */
+
+/* Encode the filter at 2 (nil: none), build the request in `m`; leave at 3 what decoded messages
+ * are compared with (nil: nothing). */
+static void make_request(lua_State *L, struct l_op *op, struct codec_msg *m, bool *stats)
+{
+    const struct noun *noun = op->n->noun;
+    struct nlmsghdr *filter, *h;
+    struct l_decoder d;
+
+    *stats = false;
+    if (lua_isnil(L, 2) && !op->n->ifindex && noun != &noun_route) {
+        lua_pushnil(L);
+    } else if (lua_isnil(L, 2)) {
+        lua_newtable(L);
+        lua_replace(L, 2);
+    }
+    if (!lua_isnil(L, 2))
+        l_op_argument(L, 2, noun, op->name);
+    h = codec_reserve(m, NLMSG_HDRLEN);
+    codec_reserve(m, noun->schema->header);
+    h->nlmsg_type = noun->get;
+    if (lua_istable(L, 2)) {
+        if (noun == &noun_link && codec_field(L, 2, "stats")) {
+            *stats = lua_toboolean(L, -1);
+            lua_pop(L, 1);
+        }
+        if (l_op_encode(op, 2, noun->add, 0) != 0)
+            l_op_raise(op);
+        filter = l_op_message(op);
+        *(uint8_t *)(m->buf + NLMSG_HDRLEN) = *(uint8_t *)nlmsg_data(filter);
+        if (noun->dump_filter)
+            noun->dump_filter(filter, m);
+        lua_settop(L, 2);
+        l_decoder_begin(&d, L, op->s);
+        l_decode(&d, noun, filter);
+        lua_replace(L, 3);
+        lua_settop(L, 3);
+    } else if (noun == &noun_link) {
+        codec_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    }
+    if (*stats) { /* undo the wish to leave them out */
+        struct nlattr *a = codec_find(m, NLMSG_HDRLEN + noun->schema->header, IFLA_EXT_MASK);
+        if (a)
+            memset(nla_data(a), 0, sizeof(uint32_t));
+    }
+    h->nlmsg_len = (uint32_t)m->len;
+}
+
+/* Is the table at the top what the filter at 2 (normalised: 3) asks for? */
+static bool matches(lua_State *L)
+{
+    int top = lua_gettop(L);
+
+    if (!lua_istable(L, 2))
+        return true;
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+        const char *key = lua_tostring(L, -2);
+
+        if (!strcmp(key, "stats") || (lua_type(L, -1) == LUA_TSTRING && !strcmp(key, "table") &&
+                                      !strcmp(lua_tostring(L, -1), "all")))
+            continue;
+        lua_pushvalue(L, -2);
+        lua_rawget(L, 3);
+        if (lua_isnil(L, -1)) { /* not decoded: compare with what was given */
+            lua_pop(L, 1);
+            lua_pushvalue(L, -1);
+        }
+        lua_pushvalue(L, -3);
+        lua_rawget(L, top);
+        if (!lua_rawequal(L, -1, -2) && (lua_toboolean(L, -1) || lua_toboolean(L, -2))) {
+            lua_settop(L, top);
+            return false;
+        }
+        lua_pop(L, 2);
+    }
+    return true;
+}
+
+static bool is_listed(const struct noun *noun, const struct nlmsghdr *h)
+{
+    return h->nlmsg_type == noun->add &&
+           h->nlmsg_len >= NLMSG_HDRLEN + (uint32_t)noun->schema->header &&
+           (!noun->listed || noun->listed(h));
+}
+
+/* list -------------------------------------------------------------------------------------- */
+
+/* Dump what the filter at 2 asks for; the bytes' owner is at 4. */
+static struct bytes *dump(lua_State *L, struct l_op *op, bool *stats)
+{
+    _Alignas(struct nlmsghdr) char buf[1024];
+    struct codec_msg m = {.buf = buf, .cap = sizeof(buf)};
+    struct rtnl_fault f;
+    struct bytes *all;
+
+    if (op->n->batch)
+        l_misuse(L, "%s: a batch only collects changes", op->name);
+    make_request(L, op, &m, stats);
+    all = l_bytes(L);
+    if (rtnl_dump(op->s, (struct nlmsghdr *)buf, all, &f) != 0) {
+        /* a strict kernel refuses to dump what belongs to a link that is not there */
+        l_op_fault(op, 0, &f);
+        l_op_raise(op);
+    }
+    return all;
+}
+
+#define for_each_listed(h, noun, all)                                                              \
+    for (int left_ = (int)(all)->len, once_ = 1; once_; once_ = 0)                                 \
+        for (struct nlmsghdr *h = (struct nlmsghdr *)(all)->data; nlmsg_ok(h, left_);              \
+             h = nlmsg_next(h, &left_))                                                            \
+            if (is_listed(noun, h))
+
+static int l_noun_list(lua_State *L)
+{
+    struct l_noun *n = l_noun_check(L, 1);
+    struct l_decoder d;
+    struct bytes *all;
+    struct l_op op;
+    lua_Integer count = 0;
+    int list;
+
+    lua_settop(L, 2);
+    l_op_begin(&op, L, n, "list", CODEC_MATCH);
+    all = dump(L, &op, &d.dec.stats);
+    op.enc.has_after = d.dec.stats;
+    lua_newtable(L);
+    list = lua_gettop(L);
+    luaL_setmetatable(L, L_LIST);
+    l_decoder_begin(&d, L, op.s);
+    d.dec.stats = op.enc.has_after;
+    for_each_listed(h, n->noun, all)
+    {
+        l_decode(&d, n->noun, h);
+        if (matches(L))
+            lua_rawseti(L, list, ++count);
+        else
+            lua_pop(L, 1);
+    }
+    bytes_free(all); /* now, not when the collector comes by */
+    lua_settop(L, list);
+    return 1;
+}
+
+/* each -------------------------------------------------------------------------------------- */
+
+#define L_EACH "netns.Each"
+
+struct l_each {
+    struct l_noun noun;
+    struct rtnl *own; /* the socket this listing reads */
+    struct nlmsghdr *next;
+    int left;
+    bool stats, interrupted;
+};
+
+static int l_each__close(lua_State *L)
+{
+    struct l_each *each = luaL_checkudata(L, 1, L_EACH);
+
+    rtnl_close(each->own);
+    each->own = NULL;
+    return 0;
+}
+
+static int each_end(lua_State *L, struct l_each *each, struct l_op *op, int err,
+                    struct rtnl_fault *f)
+{
+    bool interrupted = each->interrupted;
+
+    rtnl_close(each->own);
+    each->own = NULL;
+    if (!err && !interrupted) {
+        lua_pushnil(L);
+        return 1;
+    }
+    if (!err) {
+        *f = (struct rtnl_fault){.code = EINTR};
+        snprintf(f->text, sizeof(f->text), "the listing changed while it was read");
+    }
+    l_op_fault(op, 0, f);
+    return l_op_raise(op);
+}
+
+/* Upvalues: the Each (user values: the Namespace, the filter, its normal form). */
+static int l_each_next(lua_State *L)
+{
+    struct l_each *each = lua_touserdata(L, lua_upvalueindex(1));
+    const struct noun *noun = each->noun.noun;
+    struct l_decoder d;
+    struct rtnl_fault f;
+    struct l_op op;
+    int more;
+
+    lua_settop(L, 1); /* 1: unused; 2: the filter; 3: its normal form */
+    lua_getiuservalue(L, lua_upvalueindex(1), 2);
+    lua_getiuservalue(L, lua_upvalueindex(1), 3);
+    if (!each->own) {
+        lua_pushnil(L);
+        return 1;
+    }
+    if (each->noun.ns->fd < 0)
+        return l_misuse(L, "%s each: the namespace is closed", noun->name);
+    l_op_begin(&op, L, &each->noun, "each", CODEC_MATCH);
+    l_decoder_begin(&d, L, op.s);
+    d.dec.stats = each->stats;
+    for (;;) {
+        for (; each->next && nlmsg_ok(each->next, each->left);) {
+            struct nlmsghdr *h = each->next;
+            each->next = nlmsg_next(h, &each->left);
+            if (!is_listed(noun, h))
+                continue;
+            l_decode(&d, noun, h);
+            if (matches(L))
+                return 1;
+            lua_pop(L, 1);
+        }
+        more = rtnl_dump_next(each->own, &each->interrupted, &f);
+        if (more <= 0)
+            return each_end(L, each, &op, more, &f);
+        each->next = (struct nlmsghdr *)each->own->rx.data;
+        each->left = (int)each->own->rx.len;
+    }
+}
+
+/* for route in ns.route:each{...} do */
+static int l_noun_each(lua_State *L)
+{
+    _Alignas(struct nlmsghdr) char buf[1024];
+    struct codec_msg m = {.buf = buf, .cap = sizeof(buf)};
+    struct l_noun *n = l_noun_check(L, 1);
+    struct rtnl_fault f;
+    struct l_each *each;
+    struct l_op op;
+    bool stats;
+
+    lua_settop(L, 2);
+    l_op_begin(&op, L, n, "each", CODEC_MATCH);
+    if (n->batch)
+        return l_misuse(L, "%s: a batch only collects changes", op.name);
+    make_request(L, &op, &m, &stats);
+    each = l_object(L, sizeof(*each), L_EACH, 3);
+    each->noun = *n;
+    each->stats = stats;
+    lua_getiuservalue(L, 1, 1);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, -2, 2);
+    lua_pushvalue(L, 3);
+    lua_setiuservalue(L, -2, 3);
+    each->own = rtnl_open(n->ns->fd, NETLINK_ROUTE, &op.e);
+    if (!each->own)
+        return l_op_raise(&op);
+    if (rtnl_dump_start(each->own, (struct nlmsghdr *)buf, &f) != 0) {
+        l_op_fault(&op, 0, &f);
+        return l_op_raise(&op);
+    }
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, l_each_next, 1);
+    lua_pushnil(L);
+    lua_pushnil(L);
+    lua_pushvalue(L, -4);
+    return 4; /* iterator, state, control, to be closed */
+}
+
+/* flush ------------------------------------------------------------------------------------- */
+
+struct flush {
+    int code; /* the first failure that counts */
+    struct rtnl_fault fault;
+    size_t failed;
+};
+
+/* What went by itself in the meantime (a secondary address with its primary) is fine. */
+static void flush_fault(void *arg, size_t number, const struct rtnl_fault *f)
+{
+    struct flush *flush = arg;
+
+    (void)number;
+    flush->failed++;
+    if (f->code == ESRCH || f->code == ENOENT || f->code == EADDRNOTAVAIL || f->code == ENODEV)
+        return;
+    if (!flush->code)
+        flush->fault = *f;
+    flush->code = f->code;
+}
+
+/* Turn the messages of the dump that match into deletions, in place. */
+static size_t to_deletions(lua_State *L, const struct noun *noun, struct l_decoder *d,
+                           struct bytes *all)
+{
+    size_t count = 0, kept = 0;
+    int left = (int)all->len;
+    struct nlmsghdr *h = (struct nlmsghdr *)all->data;
+
+    while (nlmsg_ok(h, left)) {
+        struct nlmsghdr *next = nlmsg_next(h, &left);
+        bool chosen = is_listed(noun, h);
+
+        if (chosen) {
+            l_decode(d, noun, h);
+            chosen = matches(L);
+            lua_pop(L, 1);
+        }
+        if (chosen) {
+            size_t len = NLMSG_ALIGN(h->nlmsg_len);
+            h->nlmsg_type = noun->del;
+            h->nlmsg_flags = 0;
+            memmove(all->data + kept, h, len);
+            kept += len;
+            count++;
+        }
+        h = next;
+    }
+    all->len = kept;
+    return count;
+}
+
+/* Deletes what list would give; returns how many. */
+static int l_noun_flush(lua_State *L)
+{
+    struct l_noun *n = l_noun_check(L, 1);
+    struct flush flush = {0};
+    struct rtnl_fault f;
+    struct l_decoder d;
+    struct bytes *all;
+    struct l_op op;
+    size_t count, done;
+    bool stats;
+
+    lua_settop(L, 2);
+    if (n->noun == &noun_link)
+        return l_misuse(L, "link flush: links are deleted one by one (del)");
+    l_op_begin(&op, L, n, "flush", CODEC_MATCH);
+    all = dump(L, &op, &stats);
+    l_decoder_begin(&d, L, op.s);
+    count = to_deletions(L, n->noun, &d, all);
+    if (rtnl_batch(op.s, all->data, all->len, count, flush_fault, &flush, &done, &f) != 0) {
+        l_op_fault(&op, 0, &f);
+        return l_op_raise(&op);
+    }
+    bytes_free(all);
+    if (flush.code) {
+        l_op_fault(&op, 0, &flush.fault);
+        return l_op_raise(&op);
+    }
+    lua_pushinteger(L, (lua_Integer)(count - flush.failed));
+    return 1;
+}
+
+void l_list_open(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"list", l_noun_list}, {"each", l_noun_each}, {"flush", l_noun_flush}, {NULL, NULL}};
+    static const luaL_Reg bytes_meta[] = {{"__gc", l_bytes__gc}, {NULL, NULL}};
+    static const luaL_Reg each_meta[] = {
+        {"__gc", l_each__close}, {"__close", l_each__close}, {NULL, NULL}};
+
+    luaL_setfuncs(L, methods, 0);
+    luaL_newmetatable(L, L_LIST); /* lists are plain data; Lua adds how they print */
+    lua_setfield(L, -4, "List");
+    l_class(L, L_BYTES, NULL, bytes_meta);
+    l_class(L, L_EACH, NULL, each_meta);
+}

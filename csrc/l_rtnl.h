@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ * What the bindings of rtnetlink nouns share: a running operation, batches, devices by name. */
+#ifndef NETNS_L_RTNL_H
+#define NETNS_L_RTNL_H
+
+#include "attrs.h"
+#include "l_core.h"
+#include "rtnl.h"
+
+#define L_NOUN  "netns.Noun"
+#define L_LINK  "netns.Link"
+#define L_BATCH "netns.Batch"
+#define L_BYTES "netns.Bytes"
+#define L_LIST  "netns.List"
+
+struct l_batch;
+
+/* ns.route, link.addr, batch.route: a noun of a namespace, perhaps of one link, perhaps of a
+ * batch. User values: 1 the Namespace, 2 the Batch. */
+struct l_noun {
+    const struct noun *noun;
+    struct l_ns *ns;
+    struct l_batch *batch;
+    int ifindex; /* > 0: `dev` is filled in */
+};
+
+/* An operation while it runs: pure C from begin to end, so it lives on the stack. */
+struct l_op {
+    lua_State *L;
+    const struct l_noun *n;
+    struct rtnl *s;
+    struct nserr e;
+    struct codec_enc enc;
+    char name[40]; /* "route add" */
+    char notes[NOUN_NOTES_MAX];
+};
+
+/* Check `self` (open namespace, live batch) and push nothing. */
+struct l_noun *l_noun_check(lua_State *L, int idx);
+/* Push a noun of ns (at absolute ns_idx); batch_idx 0: none. */
+void l_noun_push(lua_State *L, const struct noun *noun, int ns_idx, int batch_idx, int ifindex);
+/* The noun of that name, or NULL. */
+const struct noun *l_noun_by_name(const char *name);
+
+/* Open the session and start; raises. */
+void l_op_begin(struct l_op *op, lua_State *L, const struct l_noun *n, const char *verb,
+                enum codec_verb kind);
+/* Encode the table at idx as one message of `type`; 0 or -errno with op->e filled. */
+int l_op_encode(struct l_op *op, int idx, int type, int flags);
+/* The finished message. */
+struct nlmsghdr *l_op_message(struct l_op *op);
+/* What the kernel said, as op->e; idx: the operation's table, 0: none. Returns -errno. */
+int l_op_fault(struct l_op *op, int idx, const struct rtnl_fault *f);
+/* Raise op->e. */
+int l_op_raise(struct l_op *op);
+/* Table or shorthand string at idx becomes a table at idx. */
+void l_op_argument(lua_State *L, int idx, const struct noun *noun, const char *op);
+/* "10.0.0.0/24 via 10.0.0.2" from the table at idx. */
+void l_describe(lua_State *L, int idx, const struct noun *noun, char *buf, size_t size);
+
+/* Links by name and number: ifindex > 0 or -errno with the fault filled. */
+int l_dev_index(struct rtnl *s, const char *name, struct rtnl_fault *f);
+/* Name into buf: 0 or -errno. */
+int l_dev_name(struct rtnl *s, int ifindex, char name[16]);
+/* One link's message (by number, or 0 and name), into reply. */
+int l_dev_get(struct rtnl *s, int ifindex, const char *name, bool stats, struct bytes *reply,
+              struct rtnl_fault *f);
+
+/* Bytes owned by a userdata on top of the stack. */
+struct bytes *l_bytes(lua_State *L);
+
+/* A decoder for messages of ns; pushes 3 slots (keys, names, names of devices). */
+struct l_decoder {
+    struct codec_dec dec;
+    struct rtnl *s;
+    int devs, misses;
+};
+void l_decoder_begin(struct l_decoder *d, lua_State *L, struct rtnl *s);
+/* Push the table of one message. */
+void l_decode(struct l_decoder *d, const struct noun *noun, struct nlmsghdr *h);
+
+/* l_batch.c: take the op's message; follow-ups count to the same operation. */
+int l_batch_take(struct l_op *op, struct l_ns *target, bool first);
+/* A device's number, as the batch has it in mind. */
+int l_batch_dev(struct l_op *op, const char *name, struct rtnl_fault *f);
+void l_batch_note_link(struct l_op *op, int idx);
+int l_batch_alive(const struct l_batch *b);
+
+void l_list_open(lua_State *L); /* adds list, each, flush to the noun's methods on top */
+/* Push a Link; the Namespace is at absolute ns_idx. */
+void l_link_push(lua_State *L, int ns_idx, int ifindex);
+
+#endif
