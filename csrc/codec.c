@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The codec's foundations: indices over rows, value names, messages under construction. */
+#include <lauxlib.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,6 +88,7 @@ static void fill_attrs(struct codec_index *ix, const struct codec_schema *schema
     }
 }
 
+static bool prepare_failed;
 static uint16_t next_id;
 static const struct codec_schema *prepared[CODEC_SCHEMAS_MAX];
 static size_t prepared_count;
@@ -100,8 +102,12 @@ static void prepare(struct codec_schema *schema)
     while (slots < 2 * count_keys(schema))
         slots *= 2;
     schema->index = calloc(1, sizeof(*schema->index) + slots * sizeof(struct codec_slot));
-    if (!schema->index || prepared_count >= CODEC_SCHEMAS_MAX)
-        abort(); /* at load time, nothing works without */
+    if (!schema->index || prepared_count >= CODEC_SCHEMAS_MAX) {
+        free(schema->index);
+        schema->index = NULL;
+        prepare_failed = true;
+        return;
+    }
     schema->index->mask = slots - 1;
     schema->index->base = next_id;
     next_id += schema->count;
@@ -130,6 +136,8 @@ void codec_open(lua_State *L)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, prepare_all);
+    if (prepare_failed)
+        luaL_error(L, "netns: no memory for the tables of attributes");
     lua_createtable(L, next_id, 0);
     for (size_t s = 0; s < prepared_count; s++) {
         const struct codec_schema *schema = prepared[s];

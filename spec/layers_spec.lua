@@ -37,7 +37,7 @@ local c_layers = {
   { "^nsfd", 1 },
   { "^nft_worker%.c$", 2 },
   { "^codec", 3 },
-  { "^attrs_", 3 },
+  { "^attrs", 3 },
   { "^l_core%.h$", 3 }, -- helpers for everything that speaks Lua
   { "^l_util", 3 },
   { "^l_error", 3 },
