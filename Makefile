@@ -86,7 +86,7 @@ $(BUILD)/obj/%.o: csrc/%.c Makefile
 # --- running in the source tree ----------------------------------------------
 
 export NETNS_BUILD := $(abspath $(BUILD))
-in_tree = env -u LUA_INIT_5_4 -u LUA_INIT -u LUA_PATH_5_4 -u LUA_CPATH_5_4 LUA='$(LUA)' \
+in_tree = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u LUA_INIT_5_4 -u LUA_INIT -u LUA_PATH_5_4 -u LUA_CPATH_5_4 LUA='$(LUA)' \
           LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$(CURDIR)/?.lua;;' \
           LUA_CPATH='$(NETNS_BUILD)/?.so;;'
 

@@ -16,7 +16,8 @@ function sh.quote(word)
   return "'" .. tostring(word):gsub("'", [['\'']]) .. "'"
 end
 
-local function command_line(cmd)
+--- The shell line of an argv; a string is one already.
+function sh.command_line(cmd)
   if type(cmd) == "string" then
     return cmd
   end
@@ -51,7 +52,7 @@ end
 -- @treturn table `ok`, `code` or `signal`, `stdout`, `stderr`, `command`
 function sh.try(cmd, opts)
   opts = opts or {}
-  local line = command_line(cmd)
+  local line = sh.command_line(cmd)
   local env = {}
   for name, value in pairs(opts.env or {}) do
     env[#env + 1] = sh.quote(name .. "=" .. value)
@@ -130,7 +131,7 @@ end
 --- The command line that runs a command inside a namespace (as for `sh.netns_path`).
 function sh.enter(ns, cmd)
   local path = sh.netns_path(ns)
-  local line = command_line(cmd)
+  local line = sh.command_line(cmd)
   if not path then
     return line
   end
@@ -150,7 +151,7 @@ end
 -- ip, tc, bridge and nft: with -j among the arguments the answer comes decoded
 local function tool(name)
   return function(ns, args, opts)
-    local line = command_line(args)
+    local line = sh.command_line(args)
     local out = sh.inside(ns, name .. " " .. line, opts)
     for word in line:gmatch "%S+" do
       if word:find "^'?%-j[a-z]*'?$" or word == "--json" then
