@@ -4,9 +4,17 @@
 
 __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
 {
+    // clang-format off
     static void (*const parts[])(lua_State *) = {
-        l_session_open, l_netns_open, l_scope_open, l_noun_open, l_link_open, l_batch_open,
+        l_session_open,
+        l_netns_open,
+        l_scope_open,
+        l_noun_open,
+        l_link_open,
+        l_batch_open,
+        l_sysctl_open,
     };
+    // clang-format on
 
     lua_newtable(L);
     l_error_open(L);

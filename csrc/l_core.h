@@ -63,6 +63,9 @@ void l_noun_open(lua_State *L);
 void l_link_open(lua_State *L);
 void l_batch_open(lua_State *L);
 
+/* l_sysctl.c */
+void l_sysctl_open(lua_State *L);
+
 /* l_util.c ----------------------------------------------------------------------------- */
 
 /* A new metatable `name` (registry), with methods in __index and the metamethods given; leaves

@@ -1,0 +1,83 @@
+--- Network sysctls of a namespace, as fields of `ns.sysctl`.
+--
+-- Names are written as sysctl(8) takes them: "net.ipv4.ip_forward" or "net/ipv4/ip_forward".
+-- Where the first separator is a dot, a slash stands for a dot within a name, as in
+-- "net.ipv4.conf.eth0/1.forwarding" for the link eth0.1. Only names below "net" belong to a
+-- network namespace; others are the whole machine's and are refused.
+-- @module netns.sysctl
+local core = require "netns.core"
+
+local swap = { ["."] = "/", ["/"] = "." }
+
+-- "net.ipv4.ip_forward" -> "net/ipv4/ip_forward"
+local function path_of(name)
+  if type(name) ~= "string" then
+    error(("sysctl: a name must be a string such as \"net.ipv4.ip_forward\", got %s"):format(type(name)), 3)
+  end
+  local path = name:match "[./]" == "." and name:gsub("[./]", swap) or name
+  if path ~= "net" and not path:find "^net/." then
+    error(("sysctl: \"%s\" does not belong to a network namespace: names begin with \"net.\""):format(name), 3)
+  end
+  if ("/" .. path .. "/"):find "/%.*/" or path:find "\0" then
+    error(("sysctl: \"%s\" is not the name of a sysctl"):format(name), 3)
+  end
+  return path
+end
+
+-- "net/ipv4/conf/eth0.1/x" -> "net.ipv4.conf.eth0/1.x"
+local function name_of(path)
+  return (path:gsub("[./]", swap))
+end
+
+-- A value that is one integer is a number in Lua, everything else text.
+local function value_of(text)
+  return text:find "^%-?%d+$" and math.tointeger(tonumber(text)) or text
+end
+
+local function text_of(name, value)
+  local kind = math.type(value) or type(value)
+  if kind == "integer" or (kind == "string" and not value:find "\0") then
+    return tostring(value)
+  elseif kind == "boolean" then
+    return value and "1" or "0"
+  end
+  error(("sysctl: %s must be an integer, a string or a boolean, got %s"):format(name, kind), 3)
+end
+
+local namespaces = setmetatable({}, { __mode = "k" }) -- of each Sysctl
+local methods = {}
+local meta = { __name = "netns.Sysctl", __metatable = "netns.Sysctl" }
+
+--- All sysctls below a prefix.
+-- @tparam[opt="net"] string prefix such as "net.ipv4.conf.eth0"
+-- @treturn table values by name; what may not be read is left out
+-- @raise a netns.Error, ENOENT where there is no such prefix
+-- @usage for name, value in pairs(ns.sysctl:list "net.ipv4.conf.lo") do print(name, value) end
+function methods.list(self, prefix)
+  local values = {}
+  for path, text in pairs(core.sysctl_list(namespaces[self], path_of(prefix or "net"))) do
+    values[name_of(path)] = value_of(text)
+  end
+  return values
+end
+
+-- Reading a field asks the kernel: an integer where the value is one, else text.
+function meta:__index(name)
+  return methods[name] or value_of(core.sysctl_read(namespaces[self], path_of(name)))
+end
+
+function meta:__newindex(name, value)
+  core.sysctl_write(namespaces[self], path_of(name), text_of(name, value))
+end
+
+function meta:__tostring()
+  return "sysctl of " .. tostring(namespaces[self])
+end
+
+function core.properties.sysctl(ns)
+  local sysctl = {}
+  namespaces[sysctl] = ns
+  return setmetatable(sysctl, meta)
+end
+
+return methods
