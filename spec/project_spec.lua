@@ -30,34 +30,36 @@ local function works_from(lib, share)
 end
 
 describe("make", function()
-  local quick = { timeout = 300 }
-
-  it("installs what it built below PREFIX behind DESTDIR, and takes it away again", function()
+  it("builds, installs, uninstalls and cleans", function()
     with_copy(function(tree, dir)
-      local function make(target)
-        local where = { "PREFIX=/opt/x", "DESTDIR=" .. dir .. "/dest" }
-        return sh.run({ "make", "-C", tree, "CFLAGS=-O0", where[1], where[2], target }, quick)
+      local function make(...)
+        local argv = { "make", "-C", tree, "--no-print-directory", "CFLAGS=-O0", ... }
+        return sh.run(argv, { timeout = 300 })
       end
-      make "install"
-      local lib, share = dir .. "/dest/opt/x/lib/lua/5.4", dir .. "/dest/opt/x/share/lua/5.4"
-      assert.equal("true\n", works_from(lib, share))
-      make "uninstall"
-      assert.equal("", sh.run { "find", dir .. "/dest", "-type", "f" })
-      assert.equal("", sh.run { "find", dir .. "/dest", "-name", "netns" })
-    end)
-  end)
+      local function files()
+        return sh.run(("cd %s && find . | LC_ALL=C sort"):format(tree))
+      end
+      local clean = files()
 
-  it("shows its commands with V=1 only, and does nothing the second time", function()
-    with_copy(function(tree)
-      local build = { "make", "-C", tree, "--no-print-directory", "CFLAGS=-O0" }
-      local loud = sh.run({ "make", "-C", tree, "CFLAGS=-O0", "V=1", "build/obj/error.o" }, quick)
-      assert.matches("%-std=gnu11", loud)
-      local quiet = sh.run(build, quick)
+      -- quiet, unless asked; nothing to do the second time; what includes a header follows it
+      assert.matches("%-std=gnu11", make("V=1", "build/obj/error.o"))
+      local quiet = make()
       assert.matches("^  CC      csrc/", quiet)
       assert.not_matches("gnu11", quiet)
-      assert.equal("", sh.run(build, quick))
-      sh.run { "touch", tree .. "/csrc/error.h" }
-      assert.matches("CC      csrc/error.c\n", sh.run(build, quick))
+      assert.equal("", make())
+      sh.run { "touch", tree .. "/csrc/codec.h" }
+      assert.matches("CC      csrc/codec.c\n", make())
+
+      -- below PREFIX, behind DESTDIR
+      local where = { "PREFIX=/opt/x", "DESTDIR=" .. dir .. "/dest" }
+      make("install", table.unpack(where))
+      local root = dir .. "/dest/opt/x"
+      assert.equal("true\n", works_from(root .. "/lib/lua/5.4", root .. "/share/lua/5.4"))
+      make("uninstall", table.unpack(where))
+      assert.equal("", sh.run { "find", dir .. "/dest", "-type", "f", "-o", "-name", "netns" })
+
+      make "clean"
+      assert.equal(clean, files())
     end)
   end)
 
@@ -67,18 +69,6 @@ describe("make", function()
     for name in names:gmatch "([^\n%s]+) [^\n]*\n" do
       assert.matches("^luaopen_netns", name)
     end
-  end)
-
-  it("cleans up", function()
-    with_copy(function(tree)
-      local function state()
-        return sh.run(("cd %s && find . | LC_ALL=C sort"):format(tree))
-      end
-      local before = state()
-      sh.run({ "make", "-C", tree, "CFLAGS=-O0" }, quick)
-      sh.run { "make", "-C", tree, "clean" }
-      assert.equal(before, state())
-    end)
   end)
 end)
 
