@@ -88,6 +88,30 @@ static void fill_attrs(struct codec_index *ix, const struct codec_schema *schema
     }
 }
 
+/* The rows that a listing looks at in any case; false if there are too many. */
+static bool fill_header(struct codec_index *ix, const struct codec_schema *schema)
+{
+    size_t header = 0, defaults = 0;
+
+    for (size_t i = 0; i < schema->count; i++) {
+        const struct codec_row *row = &schema->rows[i];
+        bool listed = row->flags & ROW_HDR && !(row->flags & ROW_WO);
+
+        if (listed && header < CODEC_HEADER_MAX - 1)
+            ix->listed_header[header++] = row;
+        else if (listed)
+            return false;
+        if (listed && (!(row->flags & ROW_NZ) || row->type == CODEC_ENUM))
+            ix->always++;
+        if (row->type == CODEC_PREFIX && row->arg) {
+            if (defaults == CODEC_DEFAULTS_MAX - 1)
+                return false;
+            ix->defaults[defaults++] = row;
+        }
+    }
+    return true;
+}
+
 static bool prepare_failed;
 static uint16_t next_id;
 static const struct codec_schema *prepared[CODEC_SCHEMAS_MAX];
@@ -119,6 +143,7 @@ static void prepare(struct codec_schema *schema)
     }
     fill_slots(schema->index, schema, NULL);
     fill_attrs(schema->index, schema);
+    prepare_failed |= !fill_header(schema->index, schema);
 }
 
 static void prepare_all(void)

@@ -280,6 +280,17 @@ void codec_set_name(struct codec_dec *dec, const char *key)
     lua_rawset(dec->L, -3);
 }
 
+/* table[key] = value, in the order that spares the stack a rotation: this is the hot path. */
+static void decode_value(struct codec_dec *dec, lua_Integer id, const struct codec_row *row,
+                         struct nlattr *a)
+{
+    lua_rawgeti(dec->L, dec->keys, id);
+    if (push_value(dec, id, row, a))
+        lua_rawset(dec->L, -3);
+    else
+        lua_pop(dec->L, 1);
+}
+
 static void decode_row(struct codec_dec *dec, const struct codec_schema *schema,
                        const struct codec_row *row, struct nlattr *a)
 {
@@ -291,8 +302,8 @@ static void decode_row(struct codec_dec *dec, const struct codec_schema *schema,
         codec_decode_attrs(dec, row->arg, nla_data(a), nla_len(a));
     else if (row->type == CODEC_CUSTOM)
         ((const struct codec_custom *)row->arg)->decode(dec, row, a);
-    else if (push_value(dec, id, row, a))
-        set_by_id(dec, id);
+    else
+        decode_value(dec, id, row, a);
 }
 
 void codec_decode_attrs(struct codec_dec *dec, const struct codec_schema *schema,
@@ -320,11 +331,9 @@ void codec_decode_attrs(struct codec_dec *dec, const struct codec_schema *schema
 /* A header field holds plain numbers only; custom rows read the header by themselves. */
 static void decode_header(struct codec_dec *dec, const struct codec_schema *schema)
 {
-    for (size_t i = 0; i < schema->count; i++) {
-        const struct codec_row *row = &schema->rows[i];
+    for (const struct codec_row *const *at = schema->index->listed_header; *at; at++) {
+        const struct codec_row *row = *at;
 
-        if (!(row->flags & ROW_HDR) || row->flags & ROW_WO)
-            continue;
         if (row->type == CODEC_CUSTOM)
             ((const struct codec_custom *)row->arg)->decode(dec, row, NULL);
         else if (push_number(dec, row_id(schema, row), row, dec->header + row->attr))
@@ -335,11 +344,11 @@ static void decode_header(struct codec_dec *dec, const struct codec_schema *sche
 /* Prefixes that are not there mean "default" or "all". */
 static void set_absent(struct codec_dec *dec, const struct codec_schema *schema)
 {
-    for (size_t i = 0; i < schema->count; i++) {
-        const struct codec_row *row = &schema->rows[i];
+    for (const struct codec_row *const *at = schema->index->defaults; *at; at++) {
+        const struct codec_row *row = *at;
         bool absent;
 
-        if (row->type != CODEC_PREFIX || !row->arg || dec->header[row->mask] != 0)
+        if (dec->header[row->mask] != 0)
             continue;
         lua_rawgeti(dec->L, dec->keys, row_id(schema, row));
         absent = lua_rawget(dec->L, -2) == LUA_TNIL;
@@ -349,6 +358,16 @@ static void set_absent(struct codec_dec *dec, const struct codec_schema *schema)
             codec_set(dec, schema, row);
         }
     }
+}
+
+/* How many keys the message will have, so that the table is made in the right size at once. */
+int codec_size_hint(const struct codec_schema *schema, struct nlattr *attrs, int len)
+{
+    int keys = schema->index->always;
+
+    for (struct nlattr *a = attrs; nla_ok(a, len); a = nla_next(a, &len))
+        keys += nla_type(a) <= CODEC_ATTR_MAX && schema->index->by_attr[nla_type(a)] != 0;
+    return keys;
 }
 
 void codec_decode(struct codec_dec *dec, const struct codec_schema *schema, const void *header,

@@ -5,8 +5,10 @@
 
 #include "codec.h"
 
-#define CODEC_ATTR_MAX    255
-#define CODEC_SCHEMAS_MAX 256
+#define CODEC_ATTR_MAX     255
+#define CODEC_SCHEMAS_MAX  256
+#define CODEC_HEADER_MAX   24
+#define CODEC_DEFAULTS_MAX 4
 
 /* A key: its own row, or the row of a nest whose keys stand in the parent's table. */
 struct codec_slot {
@@ -19,6 +21,9 @@ struct codec_slot {
 struct codec_index {
     uint16_t base;                        /* number of the first row's key string */
     uint16_t by_attr[CODEC_ATTR_MAX + 1]; /* row number + 1 */
+    const struct codec_row *listed_header[CODEC_HEADER_MAX]; /* NULL-terminated */
+    const struct codec_row *defaults[CODEC_DEFAULTS_MAX];    /* prefixes with a word for none */
+    int always; /* how many keys every listing has from the header */
     size_t mask;
     struct codec_slot slots[];
 };

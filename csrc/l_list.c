@@ -82,10 +82,15 @@ static void push_dev(struct codec_dec *dec, int ifindex)
 
 void l_decoder_begin(struct l_decoder *d, lua_State *L, struct rtnl *s)
 {
-    memset(d, 0, sizeof(*d));
-    codec_dec_begin(&d->dec, L);
     lua_newtable(L);
+    l_decoder_resume(d, L, s);
+}
+
+void l_decoder_resume(struct l_decoder *d, lua_State *L, struct rtnl *s)
+{
+    memset(d, 0, sizeof(*d));
     d->devs = lua_gettop(L);
+    codec_dec_begin(&d->dec, L);
     d->s = s;
     d->dec.push_dev = push_dev;
     d->dec.arg = d;
@@ -94,12 +99,15 @@ void l_decoder_begin(struct l_decoder *d, lua_State *L, struct rtnl *s)
 void l_decode(struct l_decoder *d, const struct noun *noun, struct nlmsghdr *h)
 {
     struct codec_schema *schema = noun->schema;
+    struct nlattr *attrs = nlmsg_attrdata(h, schema->header);
+    int len = nlmsg_attrlen(h, schema->header);
 
-    lua_createtable(d->dec.L, 0, 12);
-    if (h->nlmsg_len < NLMSG_HDRLEN + (uint32_t)schema->header)
+    if (h->nlmsg_len < NLMSG_HDRLEN + (uint32_t)schema->header) {
+        lua_newtable(d->dec.L);
         return;
-    codec_decode(&d->dec, schema, nlmsg_data(h), nlmsg_attrdata(h, schema->header),
-                 nlmsg_attrlen(h, schema->header));
+    }
+    lua_createtable(d->dec.L, 0, codec_size_hint(schema, attrs, len));
+    codec_decode(&d->dec, schema, nlmsg_data(h), attrs, len);
     if (noun->decoded)
         noun->decoded(&d->dec, h);
 }
@@ -270,10 +278,10 @@ static int l_each__close(lua_State *L)
     return 0;
 }
 
-static int each_end(lua_State *L, struct l_each *each, struct l_op *op, int err,
-                    struct rtnl_fault *f)
+static int each_end(lua_State *L, struct l_each *each, int err, struct rtnl_fault *f)
 {
     bool interrupted = each->interrupted;
+    struct l_op op;
 
     rtnl_close(each->own);
     each->own = NULL;
@@ -285,49 +293,62 @@ static int each_end(lua_State *L, struct l_each *each, struct l_op *op, int err,
         *f = (struct rtnl_fault){.code = EINTR};
         snprintf(f->text, sizeof(f->text), "the listing changed while it was read");
     }
-    l_op_fault(op, 0, f);
-    return l_op_raise(op);
+    l_op_begin(&op, L, &each->noun, "each", CODEC_MATCH);
+    l_op_fault(&op, 0, f);
+    return l_op_raise(&op);
 }
 
-/* Upvalues: the Each (user values: the Namespace, the filter, its normal form). */
+/* The next message of the listing, or NULL at its end with *err. */
+static struct nlmsghdr *next_message(struct l_each *each, int *err, struct rtnl_fault *f)
+{
+    for (;;) {
+        while (each->next && nlmsg_ok(each->next, each->left)) {
+            struct nlmsghdr *h = each->next;
+            each->next = nlmsg_next(h, &each->left);
+            if (is_listed(each->noun.noun, h))
+                return h;
+        }
+        *err = rtnl_dump_next(each->own, &each->interrupted, f);
+        if (*err <= 0)
+            return NULL;
+        each->next = (struct nlmsghdr *)each->own->rx.data;
+        each->left = (int)each->own->rx.len;
+    }
+}
+
+/* Upvalue: the Each (user values: the Namespace, the filter, its normal form, names of devices). */
 static int l_each_next(lua_State *L)
 {
     struct l_each *each = lua_touserdata(L, lua_upvalueindex(1));
-    const struct noun *noun = each->noun.noun;
-    struct l_decoder d;
+    struct l_ns *ns = each->noun.ns;
+    struct nlmsghdr *h;
     struct rtnl_fault f;
-    struct l_op op;
-    int more;
+    struct l_decoder d;
+    struct rtnl *s;
+    struct nserr e;
+    int err = 0;
 
-    lua_settop(L, 1); /* 1: unused; 2: the filter; 3: its normal form */
-    lua_getiuservalue(L, lua_upvalueindex(1), 2);
-    lua_getiuservalue(L, lua_upvalueindex(1), 3);
+    lua_settop(L, 1); /* 1: unused; 2: the filter; 3: its normal form; 4: names of devices */
+    for (int i = 2; i <= 4; i++)
+        lua_getiuservalue(L, lua_upvalueindex(1), i);
     if (!each->own) {
         lua_pushnil(L);
         return 1;
     }
-    if (each->noun.ns->fd < 0)
-        return l_misuse(L, "%s each: the namespace is closed", noun->name);
-    l_op_begin(&op, L, &each->noun, "each", CODEC_MATCH);
-    l_decoder_begin(&d, L, op.s);
+    if (ns->fd < 0)
+        return l_misuse(L, "%s each: the namespace is closed", each->noun.noun->name);
+    s = l_session(L, ns, &e);
+    if (!s)
+        return l_raise(L, &e);
+    l_decoder_resume(&d, L, s);
     d.dec.stats = each->stats;
-    for (;;) {
-        for (; each->next && nlmsg_ok(each->next, each->left);) {
-            struct nlmsghdr *h = each->next;
-            each->next = nlmsg_next(h, &each->left);
-            if (!is_listed(noun, h))
-                continue;
-            l_decode(&d, noun, h);
-            if (matches(L))
-                return 1;
-            lua_pop(L, 1);
-        }
-        more = rtnl_dump_next(each->own, &each->interrupted, &f);
-        if (more <= 0)
-            return each_end(L, each, &op, more, &f);
-        each->next = (struct nlmsghdr *)each->own->rx.data;
-        each->left = (int)each->own->rx.len;
+    while ((h = next_message(each, &err, &f)) != NULL) {
+        l_decode(&d, each->noun.noun, h);
+        if (matches(L))
+            return 1;
+        lua_pop(L, 1);
     }
+    return each_end(L, each, err, &f);
 }
 
 /* for route in ns.route:each{...} do */
@@ -346,7 +367,7 @@ static int l_noun_each(lua_State *L)
     if (n->batch)
         return l_misuse(L, "%s: a batch only collects changes", op.name);
     make_request(L, &op, &m, &stats);
-    each = l_object(L, sizeof(*each), L_EACH, 3);
+    each = l_object(L, sizeof(*each), L_EACH, 4);
     each->noun = *n;
     each->stats = stats;
     lua_getiuservalue(L, 1, 1);
@@ -355,6 +376,8 @@ static int l_noun_each(lua_State *L)
     lua_setiuservalue(L, -2, 2);
     lua_pushvalue(L, 3);
     lua_setiuservalue(L, -2, 3);
+    lua_newtable(L);
+    lua_setiuservalue(L, -2, 4);
     each->own = rtnl_open(n->ns->fd, NETLINK_ROUTE, &op.e);
     if (!each->own)
         return l_op_raise(&op);

@@ -76,6 +76,8 @@ struct l_decoder {
     int devs, misses;
 };
 void l_decoder_begin(struct l_decoder *d, lua_State *L, struct rtnl *s);
+/* The same with the table of names at the top of the stack. */
+void l_decoder_resume(struct l_decoder *d, lua_State *L, struct rtnl *s);
 /* Push the table of one message. */
 void l_decode(struct l_decoder *d, const struct noun *noun, struct nlmsghdr *h);
 
