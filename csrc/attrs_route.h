@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: MIT
- * What routes share with rules and nexthops. */
+ * The parts of routes, some of which rules share. */
 #ifndef NETNS_ATTRS_ROUTE_H
 #define NETNS_ATTRS_ROUTE_H
 
 #include "codec.h"
 
-extern const struct codec_custom route_realms;
+extern const struct codec_custom route_realms, route_multipath;
 extern const struct codec_names names_ip_proto;
+extern struct codec_schema route_hop_schema, route_metrics_schema;
+
+/* The gateway at the top of the stack: its family, bytes into addr; or -errno. */
+int route_parse_via(struct codec_enc *enc, const char *key, unsigned char addr[16]);
+/* RTA_GATEWAY for a gateway of the route's family, else RTA_VIA. */
+void route_put_via(struct codec_msg *m, int route_family, int family, const void *addr);
+void route_decode_via(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a);
+/* The list of next hops at the top, when the route's family is known. */
+int route_put_multipath(struct codec_enc *enc);
+/* The family of the first gateway in `nexthops`, where nothing else tells. */
+int route_hops_family(struct codec_enc *enc, int idx);
 
 #endif

@@ -287,6 +287,9 @@ void codec_dec_begin(struct codec_dec *dec, lua_State *L);
 /* Fill the table at the top from a message's header and attributes. */
 void codec_decode(struct codec_dec *dec, const struct codec_schema *schema, const void *header,
                   struct nlattr *attrs, int len);
+/* The same for a structure within a message, whose family is the message's. */
+void codec_decode_nested(struct codec_dec *dec, const struct codec_schema *schema,
+                         const void *header, struct nlattr *attrs, int len);
 int codec_size_hint(const struct codec_schema *schema, struct nlattr *attrs, int len);
 /* Only attributes (no header), into the table at the top. */
 void codec_decode_attrs(struct codec_dec *dec, const struct codec_schema *schema,

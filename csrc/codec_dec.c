@@ -370,12 +370,21 @@ int codec_size_hint(const struct codec_schema *schema, struct nlattr *attrs, int
     return keys;
 }
 
-void codec_decode(struct codec_dec *dec, const struct codec_schema *schema, const void *header,
-                  struct nlattr *attrs, int len)
+void codec_decode_nested(struct codec_dec *dec, const struct codec_schema *schema,
+                         const void *header, struct nlattr *attrs, int len)
 {
+    const char *outer = dec->header;
+
     dec->header = header;
-    dec->family = *(const uint8_t *)header; /* first in every rtnetlink header */
     decode_header(dec, schema);
     codec_decode_attrs(dec, schema, attrs, len);
     set_absent(dec, schema);
+    dec->header = outer;
+}
+
+void codec_decode(struct codec_dec *dec, const struct codec_schema *schema, const void *header,
+                  struct nlattr *attrs, int len)
+{
+    dec->family = *(const uint8_t *)header; /* first in every rtnetlink header */
+    codec_decode_nested(dec, schema, header, attrs, len);
 }

@@ -9,6 +9,7 @@
 #define CODEC_SCHEMAS_MAX  256
 #define CODEC_HEADER_MAX   24
 #define CODEC_DEFAULTS_MAX 4
+#define CANDIDATES_MAX     256 /* words looked through for a hint */
 
 /* A key: its own row, or the row of a nest whose keys stand in the parent's table. */
 struct codec_slot {
@@ -30,5 +31,8 @@ struct codec_index {
 
 const struct codec_slot *codec_lookup(const struct codec_schema *schema, const char *key,
                                       size_t len);
+
+/* codec_value.c: the value at the top by a row that is no nest. */
+int codec_encode_scalar(struct codec_enc *enc, const struct codec_row *row);
 
 #endif

@@ -35,6 +35,9 @@ struct l_op {
     char notes[NOUN_NOTES_MAX];
 };
 
+/* The state's message buffer. */
+void l_op_open(lua_State *L);
+
 /* Check `self` (open namespace, live batch) and push nothing. */
 struct l_noun *l_noun_check(lua_State *L, int idx);
 /* Push a noun of ns (at absolute ns_idx); batch_idx 0: none. */

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT
+ * The messages that creating and changing a link takes.
+ *
+ * Theory of operation: a created link does not take everything in its first message: what the
+ * kernel only reads for an existing one (ROW_AFTER: address generation, a port's options)
+ * travels in a second message behind it, and IFF_UP with it. Both ends of a veth are born in
+ * place, but IFF_UP on the peer inside the creation fails, so the peer's second message goes to
+ * the peer's own namespace. Alternative names have a message type of their own. */
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attrs.h"
+#include "attrs_link.h"
+#include "l_core.h"
+
+/* What an operation on a link has to remember between its messages. */
+struct link_notes {
+    char kind[32];
+    bool own_after, peer_after, peer_up, up;
+    struct l_ns *peer_ns;
+};
+
+static_assert(sizeof(struct link_notes) <= NOUN_NOTES_MAX, "raise NOUN_NOTES_MAX");
+
+/* The first message -----------------------------------------------------------------------------
+ */
+
+static const char *text_field(lua_State *L, int idx, const char *key)
+{
+    const char *text = NULL;
+
+    if (codec_field(L, idx, key)) {
+        text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+        lua_pop(L, 1); /* the table keeps it alive */
+    }
+    return text;
+}
+
+/* For a set without `type`: ask only where a key is none of every link's. */
+static bool needs_kind(lua_State *L, int idx)
+{
+    for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
+        if (lua_type(L, -2) == LUA_TSTRING && !codec_row_of(&link_schema, lua_tostring(L, -2))) {
+            lua_pop(L, 2);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int header_index(struct codec_enc *enc)
+{
+    return ((struct ifinfomsg *)codec_header(enc))->ifi_index;
+}
+
+int link_prepare(struct codec_enc *enc, int idx)
+{
+    struct link_notes *notes = enc->noun;
+    const char *type = NULL;
+    int err = 0;
+
+    if (codec_field(enc->L, idx, "type")) {
+        type = codec_text(enc, "type", "a link type");
+        lua_pop(enc->L, 1);
+        if (!type)
+            return -EINVAL;
+    }
+    enc->phased = true;
+    if (type)
+        snprintf(notes->kind, sizeof(notes->kind), "%s", type);
+    else if (enc->verb == CODEC_SET && needs_kind(enc->L, idx))
+        err = enc->link_kind(enc, header_index(enc),
+                             text_field(enc->L, idx, "dev") ? text_field(enc->L, idx, "dev")
+                                                            : text_field(enc->L, idx, "name"),
+                             notes->kind);
+    enc->extra = link_kind_schema(notes->kind);
+    return err;
+}
+
+/* One queue each way unless asked for: a queue for each CPU takes the kernel far longer. */
+static void single_queues(struct codec_enc *enc)
+{
+    if (!codec_find(&enc->m, enc->level, IFLA_NUM_TX_QUEUES))
+        codec_put_u32(&enc->m, IFLA_NUM_TX_QUEUES, 1);
+    if (!codec_find(&enc->m, enc->level, IFLA_NUM_RX_QUEUES))
+        codec_put_u32(&enc->m, IFLA_NUM_RX_QUEUES, 1);
+}
+
+/* The peer at the top of the stack: a link's message within the message. */
+static int encode_peer(struct codec_enc *enc)
+{
+    struct link_notes *notes = enc->noun;
+    size_t header = enc->header, level = enc->level, path = codec_path(enc, "peer", 0);
+    struct codec_schema *extra = enc->extra;
+    bool own_after = enc->has_after;
+    struct ifinfomsg *ifi;
+    int err;
+
+    enc->extra = NULL;
+    enc->has_after = false;
+    enc->header = enc->m.len;
+    ifi = codec_reserve(&enc->m, sizeof(*ifi));
+    enc->level = enc->m.len;
+    err = ifi ? codec_encode(enc, lua_gettop(enc->L), &link_schema) : 0;
+    if (!err && ifi) {
+        notes->peer_up = ifi->ifi_flags & IFF_UP;
+        ifi->ifi_flags &= ~(unsigned)IFF_UP;
+        ifi->ifi_change = ifi->ifi_flags ? ifi->ifi_change & ~(unsigned)IFF_UP : 0;
+        single_queues(enc);
+    }
+    notes->peer_after = enc->has_after || notes->peer_up;
+    enc->has_after = own_after;
+    enc->header = header;
+    enc->level = level;
+    enc->extra = extra;
+    codec_path_end(enc, path);
+    return err;
+}
+
+static int put_peer(struct codec_enc *enc, int idx)
+{
+    struct link_notes *notes = enc->noun;
+    size_t mark;
+    int err = 0;
+
+    if (!codec_field(enc->L, idx, "peer"))
+        return 0;
+    if (strcmp(notes->kind, "veth") != 0 && strcmp(notes->kind, "vxcan") != 0 &&
+        strcmp(notes->kind, "netkit") != 0)
+        err = nserr_arg(enc->e, "%s: only veth, vxcan and netkit links have a peer, type is %s",
+                        enc->op, *notes->kind ? notes->kind : "not given");
+    else if (lua_type(enc->L, -1) != LUA_TTABLE)
+        err = codec_bad(enc, "peer", "a table such as { name = \"eth0\", netns = other }");
+    if (!err) {
+        if (codec_field(enc->L, lua_gettop(enc->L), "netns")) {
+            notes->peer_ns = luaL_testudata(enc->L, -1, L_NAMESPACE);
+            lua_pop(enc->L, 1);
+        }
+        mark = codec_nest(&enc->m, VETH_INFO_PEER) /* netkit's and vxcan's too */;
+        err = encode_peer(enc);
+        codec_nest_end(&enc->m, mark);
+    }
+    lua_pop(enc->L, 1);
+    return err;
+}
+
+/* IFLA_INFO_DATA: the kind's own options, and the peer. */
+static int put_data(struct codec_enc *enc, int idx)
+{
+    size_t mark = codec_nest(&enc->m, IFLA_INFO_DATA | NLA_F_NESTED), level = enc->level;
+    bool phased = enc->phased;
+    int err = 0;
+
+    enc->level = enc->m.len;
+    enc->phased = false;
+    if (enc->has_extra)
+        err = codec_encode_known(enc, idx, enc->extra);
+    enc->phased = phased;
+    if (!err && enc->verb == CODEC_ADD)
+        err = put_peer(enc, idx);
+    enc->level = level;
+    if (codec_nest_empty(&enc->m, mark))
+        enc->m.len = mark;
+    else
+        codec_nest_end(&enc->m, mark);
+    return err;
+}
+
+/* IFLA_INFO_SLAVE_DATA: the options of a port of a bridge or bond. */
+static int put_port(struct codec_enc *enc, int idx)
+{
+    static const char *const kinds[] = {"bridge", "bond"};
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        char key[16];
+        size_t mark, path, level = enc->level;
+        int err;
+
+        snprintf(key, sizeof(key), "%s_slave", kinds[i]);
+        if (!codec_field(enc->L, idx, key))
+            continue;
+        if (lua_type(enc->L, -1) != LUA_TTABLE)
+            return codec_bad(enc, key, "a table");
+        codec_put_str(&enc->m, IFLA_INFO_SLAVE_KIND, kinds[i]);
+        mark = codec_nest(&enc->m, IFLA_INFO_SLAVE_DATA | NLA_F_NESTED);
+        path = codec_path(enc, key, 0);
+        enc->level = enc->m.len;
+        err = codec_encode(enc, lua_gettop(enc->L), link_port_schema(kinds[i]));
+        enc->level = level;
+        codec_path_end(enc, path);
+        codec_nest_end(&enc->m, mark);
+        lua_pop(enc->L, 1);
+        return err;
+    }
+    return 0;
+}
+
+/* IFLA_LINKINFO, where there is anything to say in it. */
+static int put_linkinfo(struct codec_enc *enc, int idx)
+{
+    struct link_notes *notes = enc->noun;
+    size_t mark = codec_nest(&enc->m, IFLA_LINKINFO | NLA_F_NESTED);
+    struct codec_schema *extra = enc->extra;
+    bool phased = enc->phased;
+    int err = 0;
+
+    if (!enc->after && *notes->kind && (enc->verb != CODEC_SET || enc->has_extra)) {
+        codec_put_str(&enc->m, IFLA_INFO_KIND, notes->kind);
+        err = enc->verb == CODEC_MATCH ? 0 : put_data(enc, idx);
+    }
+    if (!err && (enc->after || enc->verb == CODEC_SET)) {
+        enc->extra = NULL;
+        enc->phased = false;
+        err = put_port(enc, idx);
+        enc->extra = extra;
+        enc->phased = phased;
+    }
+    if (codec_nest_empty(&enc->m, mark))
+        enc->m.len = mark;
+    else
+        codec_nest_end(&enc->m, mark);
+    return err;
+}
+
+int link_finish(struct codec_enc *enc, int idx)
+{
+    struct link_notes *notes = enc->noun;
+    struct ifinfomsg *ifi = codec_header(enc);
+    int err;
+
+    if (enc->verb == CODEC_DEL)
+        return 0;
+    if (enc->verb == CODEC_MATCH)
+        return put_linkinfo(enc, idx);
+    if (enc->verb == CODEC_ADD && !enc->after && !*notes->kind)
+        return nserr_arg(enc->e, "%s: type is missing: \"veth\", \"bridge\", \"vxlan\" ...",
+                         enc->op);
+    if (codec_find(&enc->m, enc->level, IFLA_IFNAME) == NULL && !ifi->ifi_index)
+        return nserr_arg(enc->e, "%s: name is missing", enc->op);
+    if (!enc->after && enc->verb == CODEC_ADD && !strcmp(notes->kind, "veth"))
+        single_queues(enc);
+    err = put_linkinfo(enc, idx);
+    if (!err && !enc->after && enc->has_after && enc->verb == CODEC_ADD) {
+        notes->own_after = true;
+        notes->up = ifi->ifi_flags & IFF_UP;
+        ifi->ifi_flags &= ~(unsigned)IFF_UP;
+        ifi->ifi_change &= ~(unsigned)IFF_UP;
+    }
+    return err;
+}
+
+/* The messages behind ------------------------------------------------------------------------- */
+
+/* Set an existing link by its name: the rows that the creation could not take, and up. */
+static int second_message(struct codec_enc *enc, int idx, bool up)
+{
+    struct nlmsghdr *h = noun_message(enc, &noun_link, RTM_NEWLINK, 0);
+    const char *name = text_field(enc->L, idx, "name");
+    struct ifinfomsg *ifi = codec_header(enc);
+    int err;
+
+    (void)h;
+    if (!name)
+        return nserr_arg(enc->e, "%s: %sname is missing", enc->op, enc->path);
+    codec_put_str(&enc->m, IFLA_IFNAME, name);
+    if (up)
+        ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+    enc->after = true;
+    enc->extra = link_kind_schema(((struct link_notes *)enc->noun)->kind);
+    err = codec_encode(enc, idx, &link_schema);
+    if (!err)
+        err = put_linkinfo(enc, idx);
+    enc->after = false;
+    return err ? err : 1;
+}
+
+static int altnames_message(struct codec_enc *enc, int idx)
+{
+    lua_State *L = enc->L;
+    const char *name = text_field(L, idx, "name");
+    size_t mark;
+    int err = 0, n;
+
+    if (!codec_field(L, idx, "altnames"))
+        return 0;
+    if (lua_type(L, -1) != LUA_TTABLE)
+        return codec_bad(enc, "altnames", "a list of names");
+    n = (int)lua_rawlen(L, -1);
+    noun_message(enc, &noun_link, RTM_NEWLINKPROP, NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND);
+    codec_put_str(&enc->m, IFLA_IFNAME, name ? name : "");
+    mark = codec_nest(&enc->m, IFLA_PROP_LIST | NLA_F_NESTED);
+    for (int i = 1; !err && i <= n; i++) {
+        const char *alt;
+        lua_rawgeti(L, -1, i);
+        alt = codec_text(enc, "altnames", "a list of names");
+        if (!alt)
+            err = -EINVAL;
+        else if (!*alt || strlen(alt) >= 128)
+            err = codec_bad(enc, "altnames", "names of 1 to 127 bytes");
+        else
+            codec_put_str(&enc->m, IFLA_ALT_IFNAME, alt);
+        lua_pop(L, 1);
+    }
+    codec_nest_end(&enc->m, mark);
+    lua_pop(L, 1);
+    return err ? err : n > 0;
+}
+
+/* Steps 1 and 2 are the link's own, 3 and 4 its peer's, in the peer's namespace. */
+int link_follow(struct codec_enc *enc, int idx, int step)
+{
+    struct link_notes *notes = enc->noun;
+    size_t path;
+    int built;
+
+    enc->target = NULL;
+    if (step == 1)
+        return notes->own_after ? second_message(enc, idx, notes->up) : 0;
+    if (step == 2)
+        return altnames_message(enc, idx);
+    if (!codec_field(enc->L, idx, "peer"))
+        return 0;
+    path = codec_path(enc, "peer", 0);
+    enc->target = notes->peer_ns;
+    if (step == 3)
+        built = notes->peer_after ? second_message(enc, lua_gettop(enc->L), notes->peer_up) : 0;
+    else
+        built = altnames_message(enc, lua_gettop(enc->L));
+    codec_path_end(enc, path);
+    lua_pop(enc->L, 1);
+    return built;
+}
