@@ -4,51 +4,12 @@
 #include <endian.h>
 #include <inttypes.h>
 #include <net/if.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "codec_index.h"
 
 /* Errors ------------------------------------------------------------------------------------ */
-
-/* The value at the top in a few words. */
-static const char *describe(lua_State *L, char *buf, size_t size)
-{
-    int is_int;
-    lua_Integer n;
-
-    switch (lua_type(L, -1)) {
-    case LUA_TSTRING:
-        snprintf(buf, size, "\"%.60s\"", lua_tostring(L, -1));
-        break;
-    case LUA_TNUMBER:
-        n = lua_tointegerx(L, -1, &is_int);
-        if (is_int)
-            snprintf(buf, size, "%lld", (long long)n);
-        else
-            snprintf(buf, size, "%.14g", lua_tonumber(L, -1));
-        break;
-    case LUA_TBOOLEAN:
-        snprintf(buf, size, "%s", lua_toboolean(L, -1) ? "true" : "false");
-        break;
-    default:
-        snprintf(buf, size, "a %s", lua_typename(L, lua_type(L, -1)));
-    }
-    return buf;
-}
-
-int codec_bad(struct codec_enc *enc, const char *key, const char *wanted, ...)
-{
-    char text[200], got[80];
-    va_list ap;
-
-    va_start(ap, wanted);
-    vsnprintf(text, sizeof(text), wanted, ap);
-    va_end(ap);
-    return nserr_arg(enc->e, "%s: %s%s must be %s, got %s", enc->op, enc->path, key, text,
-                     describe(enc->L, got, sizeof(got)));
-}
 
 static size_t candidates(const struct codec_schema *schema, const char **list, size_t n)
 {

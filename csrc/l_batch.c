@@ -212,21 +212,28 @@ void l_batch_note_link(struct l_op *op, int idx)
         remember(b, name, ifindex);
 }
 
-int l_batch_dev(struct l_op *op, const char *name, struct rtnl_fault *f)
+int l_batch_dev_index(struct codec_enc *enc, const char *name)
 {
+    struct l_op *op = enc->arg;
     struct l_batch *b = op->n->batch;
-    int index;
+    struct rtnl_fault f;
+    int index, err;
 
     for (size_t i = b->devs_count; i-- > 0;)
         if (!strcmp(b->devs[i].name, name))
             return b->devs[i].ifindex;
-    if (b->has_links && flush(op->L, b, &op->e) != 0) {
-        *f = (struct rtnl_fault){.code = EIO};
-        return -EIO;
+    if (b->has_links) {
+        err = flush(op->L, b, &op->e);
+        if (err)
+            return err;
+        op->s = l_session(op->L, b->ns, &op->e); /* others may have taken its place */
+        if (!op->s)
+            return -EIO;
     }
-    index = l_dev_index(op->s, name, f);
-    if (index > 0)
-        remember(b, name, index);
+    index = l_dev_index(op->s, name, &f);
+    if (index < 0)
+        return l_op_no_dev(op, name, &f);
+    remember(b, name, index);
     return index;
 }
 

@@ -163,6 +163,8 @@ static int l_noun_verb(lua_State *L)
 
     lua_settop(L, 2);
     l_op_begin(&op, L, n, v->name, v->kind);
+    if (n->batch)
+        op.enc.dev_index = l_batch_dev_index;
     l_op_argument(L, 2, n->noun, op.name);
     top = lua_gettop(L);
     if (n->batch && n->noun == &noun_link)
@@ -315,7 +317,7 @@ void l_noun_open(lua_State *L)
     static const luaL_Reg methods[] = {{"get", l_noun_get}, {NULL, NULL}};
 
     l_op_open(L);
-    codec_open(L);
+    l_decode_open(L);
     l_class(L, L_NOUN, methods, meta);
     luaL_getmetatable(L, L_NOUN);
     lua_getfield(L, -1, "__index");

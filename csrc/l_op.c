@@ -92,15 +92,18 @@ static int op_dev_index(struct codec_enc *enc, const char *name)
 {
     struct l_op *op = enc->arg;
     struct rtnl_fault f;
-    int index = op->n->batch ? l_batch_dev(op, name, &f) : l_dev_index(op->s, name, &f);
+    int index = l_dev_index(op->s, name, &f);
 
-    if (index < 0) {
-        nserr_sys(enc->e, f.code, op->name, "%s", name);
-        snprintf(enc->e->kernel, sizeof(enc->e->kernel), "no interface \"%.32s\"%s%.180s", name,
-                 *f.text ? ": " : "", f.text);
-        nserr_context(enc->e, NULL, NULL, op->n->ns->label);
-    }
-    return index;
+    return index > 0 ? index : l_op_no_dev(op, name, &f);
+}
+
+int l_op_no_dev(struct l_op *op, const char *name, const struct rtnl_fault *f)
+{
+    nserr_sys(&op->e, f->code, op->name, "%s", name);
+    snprintf(op->e.kernel, sizeof(op->e.kernel), "no interface \"%.32s\"%s%.180s", name,
+             *f->text ? ": " : "", f->text);
+    nserr_context(&op->e, NULL, NULL, op->n->ns->label);
+    return -f->code;
 }
 
 static int op_link_kind(struct codec_enc *enc, int ifindex, const char *name, char kind[32])

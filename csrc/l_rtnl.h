@@ -54,6 +54,8 @@ int l_op_encode(struct l_op *op, int idx, int type, int flags);
 struct nlmsghdr *l_op_message(struct l_op *op);
 /* What the kernel said, as op->e; idx: the operation's table, 0: none. Returns -errno. */
 int l_op_fault(struct l_op *op, int idx, const struct rtnl_fault *f);
+/* "no interface NAME" as op->e; returns -errno. */
+int l_op_no_dev(struct l_op *op, const char *name, const struct rtnl_fault *f);
 /* Raise op->e. */
 int l_op_raise(struct l_op *op);
 /* Table or shorthand string at idx becomes a table at idx. */
@@ -69,6 +71,7 @@ int l_dev_name(struct rtnl *s, int ifindex, char name[16]);
 int l_dev_get(struct rtnl *s, int ifindex, const char *name, bool stats, struct bytes *reply,
               struct rtnl_fault *f);
 
+void l_decode_open(lua_State *L);
 /* Bytes owned by a userdata on top of the stack. */
 struct bytes *l_bytes(lua_State *L);
 
@@ -86,8 +89,8 @@ void l_decode(struct l_decoder *d, const struct noun *noun, struct nlmsghdr *h);
 
 /* l_batch.c: take the op's message; follow-ups count to the same operation. */
 int l_batch_take(struct l_op *op, struct l_ns *target, bool first);
-/* A device's number, as the batch has it in mind. */
-int l_batch_dev(struct l_op *op, const char *name, struct rtnl_fault *f);
+/* codec_enc.dev_index for a batch: as the batch has it in mind. */
+int l_batch_dev_index(struct codec_enc *enc, const char *name);
 void l_batch_note_link(struct l_op *op, int idx);
 int l_batch_alive(const struct l_batch *b);
 
