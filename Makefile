@@ -69,9 +69,11 @@ all: $(CORE) $(WORKER)
 objects: $(CORE_OBJ) $(WORKER_OBJ)
 	@:
 
+# nodelete: the tables that the codec prepares once live as long as the process,
+# also where a Lua state closes (and with it the library) and another one opens.
 $(BUILD)/netns/core.so: $(CORE_OBJ)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) -shared $(ALL_LDFLAGS) $(CFLAGS) -o $@ $(CORE_OBJ) $(CORE_LIBS)
+	$(call say,LINK,$@)$(CC) -shared -Wl,-z,nodelete $(ALL_LDFLAGS) $(CFLAGS) -o $@ $(CORE_OBJ) $(CORE_LIBS)
 
 $(BUILD)/netns/nft_worker: $(WORKER_OBJ)
 	@mkdir -p $(@D)
@@ -92,9 +94,10 @@ in_tree = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u LUA_INIT_5_4 -u LUA_INIT -u
 
 # Set-up: installs what is missing where there are root and apt, otherwise
 # names the missing packages. The groups are those of .ci/deps.
-.PHONY: deps deps-demo deps-test deps-lint deps-docs
+DEPS := $(addprefix deps-,demo test lint docs valgrind apicheck)
+.PHONY: deps $(DEPS)
 deps: deps-demo
-deps-demo deps-test deps-lint deps-docs: deps-%:
+$(DEPS): deps-%:
 	$(Q)LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' sh .ci/deps build $*
 
 .PHONY: demo test
@@ -109,7 +112,43 @@ ARGS    ?=
 TIMEOUT ?= 900
 test: deps-test
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)$(in_tree) TIMEOUT='$(TIMEOUT)' spec/support/isolate spec/support/run $(ARGS) $(SPEC)
+	$(Q)$(MAKE) --no-print-directory run-specs
+
+.PHONY: run-specs
+run-specs:
+	$(Q)$(in_tree) CC='$(CC)' TIMEOUT='$(TIMEOUT)' spec/support/isolate spec/support/run $(ARGS) $(SPEC)
+
+# --- heavier lanes: the same specs with a core, or a Lua, that checks itself --
+
+# not the specs about the project itself
+LANE_SPEC ?= $(filter-out $(patsubst %,spec/%_spec.lua,bench handler layers leaks project), \
+               $(shell find spec -name '*_spec.lua' | LC_ALL=C sort))
+ifneq ($(SPEC),spec)
+LANE_SPEC := $(SPEC)
+endif
+
+lane = $(MAKE) --no-print-directory BUILD=build/$(1) LUA='$(CURDIR)/spec/support/lua-$(1)' SPEC='$(LANE_SPEC)' \
+       TIMEOUT=3600 CFLAGS='$(2)' $(3) all run-specs
+
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+.PHONY: test-asan test-valgrind test-apicheck
+# addresses, leaks, undefined behaviour
+test-asan: deps-test
+	$(Q)$(call lane,asan,$(SANITIZE),CC=gcc build/asan/asan_shim.so)
+
+$(BUILD)/asan_shim.so: spec/support/asan_shim.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -fPIC -shared -o $@ $<
+
+# memory and file descriptors, as the stock build uses them
+test-valgrind: deps-test deps-valgrind
+	$(Q)$(call lane,valgrind,-O1 -g)
+
+# a Lua that checks every call of its C API, and moves its stack whenever it may
+test-apicheck: deps-test deps-apicheck
+	$(Q)CC='$(CC)' spec/support/build-lua build/apicheck/lua
+	$(Q)$(call lane,apicheck,-O1 -g)
 
 # WORK="routes star" runs the works whose name holds one of the words.
 WORK ?=
@@ -121,6 +160,11 @@ bench: deps-test
 # --- checking ----------------------------------------------------------------
 
 LINT_CC ?= gcc clang
+# Each version of clang-format has a taste of its own; the sources follow that of
+# this one, and elsewhere there is nothing to compare with.
+FORMAT_VERSION := 14
+format_differs = $(CLANG_FORMAT) --version | grep -q 'version $(FORMAT_VERSION)\.' || { \
+    echo '          left out: the sources follow clang-format $(FORMAT_VERSION)'; exit 0; };
 .PHONY: lint lint-lua lint-format lint-cc
 lint: deps-lint
 	$(Q)$(MAKE) --no-print-directory lint-lua lint-format lint-cc
@@ -129,7 +173,7 @@ lint-lua:
 	$(call say,LINT,lua spec examples)$(LUACHECK) -q --no-color $(wildcard lua spec examples)
 
 lint-format:
-	$(call say,LINT,clang-format)find $(wildcard csrc spec examples) -name '*.[ch]' -print0 | xargs -0r $(CLANG_FORMAT) --dry-run -Werror
+	$(call say,LINT,clang-format)$(format_differs)find $(wildcard csrc spec examples) -name '*.[ch]' -print0 | xargs -0r $(CLANG_FORMAT) --dry-run -Werror
 
 lint-cc: $(LINT_CC:%=lint-cc-%)
 lint-cc-%:
