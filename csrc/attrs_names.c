@@ -12,7 +12,7 @@
 
 static int table_value(const char *text)
 {
-    return !strcmp(text, "all") ? RT_TABLE_UNSPEC : rtnl_route_str2table(text);
+    return !strcmp(text, "all") ? (int)RT_TABLE_UNSPEC : rtnl_route_str2table(text);
 }
 const struct codec_names names_table = {
     .what = "a routing table: \"main\", \"local\", another name of rt_tables, or a number",
