@@ -12,7 +12,8 @@
 --      },
 --    }
 --
--- `setup()` gives a value that is handed to `run` and `teardown`; only `run` is timed. All
+-- `setup()` gives a value that is handed to `run` and `teardown`; only `run` is timed (or, where it
+-- returns a number, that many seconds were measured by the contender itself). All
 -- contenders of a work take turns within each round, so that what else the machine does hits all
 -- alike; the round before the first is thrown away; what is printed are medians.
 local system = require "system"
@@ -62,7 +63,7 @@ local function run_once(contender, clock)
   collectgarbage()
   local start = clock()
   local ok, err = xpcall(contender.run, debug.traceback, state)
-  local seconds = clock() - start
+  local seconds = ok and err or clock() - start
   if contender.teardown then
     contender.teardown(state)
   end
