@@ -168,8 +168,8 @@ static void send_all(int s, struct buffer *b)
 
 /* The works ----------------------------------------------------------------------------------- */
 
-static void add_link_veth(struct buffer *b, const char *name, int index, int fd,
-                          const char *peer, int peer_index, int peer_fd)
+static void add_link_veth(struct buffer *b, const char *name, int index, int fd, const char *peer,
+                          int peer_index, int peer_fd)
 {
     struct ifinfomsg *ifi = begin(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(*ifi));
     size_t info, data, other;
