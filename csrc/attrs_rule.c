@@ -179,6 +179,15 @@ static bool listed(const struct nlmsghdr *h)
     return family == AF_INET || family == AF_INET6;
 }
 
+/* The kernel leaves the attribute out where the priority is 0. */
+static void decoded(struct codec_dec *dec, const struct nlmsghdr *h)
+{
+    if (noun_attr(&noun_rule, h, FRA_PRIORITY))
+        return;
+    lua_pushinteger(dec->L, 0);
+    codec_set_name(dec, "priority");
+}
+
 const struct noun noun_rule = {
     .name = "rule",
     .schema = &rule_schema,
@@ -188,4 +197,5 @@ const struct noun noun_rule = {
     .ident = {"priority", "from", "to", "iif", "fwmark", "table"},
     .finish = finish,
     .listed = listed,
+    .decoded = decoded,
 };

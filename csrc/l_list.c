@@ -126,6 +126,26 @@ static struct bytes *dump(lua_State *L, struct l_op *op, bool *stats)
              h = nlmsg_next(h, &left_))                                                            \
             if (is_listed(noun, h))
 
+/* Give the list at the top its metatable: one for each noun, with what core.List says. */
+static void set_list_class(lua_State *L, const char *noun)
+{
+    luaL_getmetatable(L, L_LIST);
+    if (lua_getfield(L, -1, noun) == LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_createtable(L, 0, 3);
+        lua_pushstring(L, noun);
+        lua_setfield(L, -2, "noun");
+        lua_getfield(L, -2, "__tostring");
+        lua_setfield(L, -2, "__tostring");
+        lua_pushliteral(L, L_LIST);
+        lua_setfield(L, -2, "__name");
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -3, noun);
+    }
+    lua_setmetatable(L, -3);
+    lua_pop(L, 1);
+}
+
 static int l_noun_list(lua_State *L)
 {
     struct l_noun *n = l_noun_check(L, 1);
@@ -141,7 +161,7 @@ static int l_noun_list(lua_State *L)
     op.enc.has_after = d.dec.stats;
     lua_newtable(L);
     list = lua_gettop(L);
-    luaL_setmetatable(L, L_LIST);
+    set_list_class(L, n->noun->name);
     l_decoder_begin(&d, L, op.s);
     d.dec.stats = op.enc.has_after;
     for_each_listed(h, n->noun, all)

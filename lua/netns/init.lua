@@ -9,6 +9,7 @@ local netns = {
   current = core.current,
   list = core.list,
   delete = core.delete,
+  print = require "netns.print",
 }
 
 --- Call a function and give its error back as values instead of raising it.
