@@ -30,6 +30,8 @@ struct noun {
     void (*decoded)(struct codec_dec *dec, const struct nlmsghdr *h);
     /* false: the message is not one of this noun's (a cached route ...), leave it out. */
     bool (*listed)(const struct nlmsghdr *h);
+    /* Reduce a listed message, in place, to what a deletion may carry. NULL: all of it. */
+    void (*deletion)(struct nlmsghdr *h);
     int dump_family; /* AF_UNSPEC, or AF_BRIDGE where the noun is a bridge's */
 };
 

@@ -292,7 +292,7 @@ const struct noun noun_link = {
     .prepare = link_prepare,
     .finish = link_finish,
     .follow = link_follow,
-    .follow_steps = 4,
+    .follow_steps = 6,
     .decoded = decoded,
     .change_flags = NLM_F_REQUEST,
 };

@@ -3,7 +3,7 @@
  *
  * Theory of operation: a created link does not take everything in its first message: what the
  * kernel only reads for an existing one (ROW_AFTER: address generation, a port's options)
- * travels in a second message behind it, and IFF_UP with it. Both ends of a veth are born in
+ * travels in a second message behind it, and IFF_UP in a third. Both ends of a veth are born in
  * place, but IFF_UP on the peer inside the creation fails, so the peer's second message goes to
  * the peer's own namespace. Alternative names have a message type of their own. */
 #include <linux/if.h>
@@ -112,7 +112,7 @@ static int encode_peer(struct codec_enc *enc)
         ifi->ifi_change = ifi->ifi_flags ? ifi->ifi_change & ~(unsigned)IFF_UP : 0;
         single_queues(enc);
     }
-    notes->peer_after = enc->has_after || notes->peer_up;
+    notes->peer_after = enc->has_after;
     enc->has_after = own_after;
     enc->header = header;
     enc->level = level;
@@ -255,26 +255,41 @@ int link_finish(struct codec_enc *enc, int idx)
 
 /* The messages behind ------------------------------------------------------------------------- */
 
-/* Set an existing link by its name: the rows that the creation could not take, and up. */
-static int second_message(struct codec_enc *enc, int idx, bool up)
+/* Begin a message that sets an existing link, by the name that the table at idx has. */
+static int begin_set(struct codec_enc *enc, int idx)
 {
-    struct nlmsghdr *h = noun_message(enc, &noun_link, RTM_NEWLINK, 0);
     const char *name = text_field(enc->L, idx, "name");
-    struct ifinfomsg *ifi = codec_header(enc);
-    int err;
 
-    (void)h;
+    noun_message(enc, &noun_link, RTM_NEWLINK, 0);
     if (!name)
         return nserr_arg(enc->e, "%s: %sname is missing", enc->op, enc->path);
     codec_put_str(&enc->m, IFLA_IFNAME, name);
-    if (up)
-        ifi->ifi_flags = ifi->ifi_change = IFF_UP;
+    return 0;
+}
+
+/* The rows that the creation could not take. */
+static int after_message(struct codec_enc *enc, int idx)
+{
+    int err = begin_set(enc, idx);
+
+    if (err)
+        return err;
     enc->after = true;
     enc->extra = link_kind_schema(((struct link_notes *)enc->noun)->kind);
     err = codec_encode(enc, idx, &link_schema);
     if (!err)
         err = put_linkinfo(enc, idx);
     enc->after = false;
+    return err ? err : 1;
+}
+
+/* In a message of its own: the kernel looks at IFF_UP before it looks at addrgenmode. */
+static int up_message(struct codec_enc *enc, int idx)
+{
+    int err = begin_set(enc, idx);
+    struct ifinfomsg *ifi = codec_header(enc);
+
+    ifi->ifi_flags = ifi->ifi_change = IFF_UP;
     return err ? err : 1;
 }
 
@@ -310,7 +325,16 @@ static int altnames_message(struct codec_enc *enc, int idx)
     return err ? err : n > 0;
 }
 
-/* Steps 1 and 2 are the link's own, 3 and 4 its peer's, in the peer's namespace. */
+static int own_step(struct codec_enc *enc, int idx, int step, bool after, bool up)
+{
+    if (step == 1)
+        return after ? after_message(enc, idx) : 0;
+    if (step == 2)
+        return up ? up_message(enc, idx) : 0;
+    return altnames_message(enc, idx);
+}
+
+/* Steps 1 to 3 are the link's own, 4 to 6 its peer's, in the peer's namespace. */
 int link_follow(struct codec_enc *enc, int idx, int step)
 {
     struct link_notes *notes = enc->noun;
@@ -318,18 +342,13 @@ int link_follow(struct codec_enc *enc, int idx, int step)
     int built;
 
     enc->target = NULL;
-    if (step == 1)
-        return notes->own_after ? second_message(enc, idx, notes->up) : 0;
-    if (step == 2)
-        return altnames_message(enc, idx);
+    if (step <= 3)
+        return own_step(enc, idx, step, notes->own_after, notes->up);
     if (!codec_field(enc->L, idx, "peer"))
         return 0;
     path = codec_path(enc, "peer", 0);
     enc->target = notes->peer_ns;
-    if (step == 3)
-        built = notes->peer_after ? second_message(enc, lua_gettop(enc->L), notes->peer_up) : 0;
-    else
-        built = altnames_message(enc, lua_gettop(enc->L));
+    built = own_step(enc, lua_gettop(enc->L), step - 3, notes->peer_after, notes->peer_up);
     codec_path_end(enc, path);
     lua_pop(enc->L, 1);
     return built;

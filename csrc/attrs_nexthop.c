@@ -125,8 +125,6 @@ static int finish(struct codec_enc *enc, int idx)
     }
     if (!nhm->nh_family && !codec_find(&enc->m, enc->level, NHA_GROUP))
         nhm->nh_family = AF_INET;
-    if (!nhm->nh_protocol)
-        nhm->nh_protocol = RTPROT_BOOT;
     return 0;
 }
 
@@ -141,6 +139,19 @@ static void dump_filter(const struct nlmsghdr *filter, struct codec_msg *request
     }
 }
 
+/* A strict kernel wants the id and nothing else. */
+static void deletion(struct nlmsghdr *h)
+{
+    struct nlattr *id = noun_attr(&noun_nexthop, h, NHA_ID);
+    struct nlattr *first = nlmsg_attrdata(h, sizeof(struct nhmsg));
+
+    memset(nlmsg_data(h), 0, sizeof(struct nhmsg));
+    if (id)
+        memmove(first, id, (size_t)NLA_ALIGN(id->nla_len));
+    h->nlmsg_len =
+        NLMSG_LENGTH(sizeof(struct nhmsg)) + (id ? (uint32_t)NLA_ALIGN(first->nla_len) : 0);
+}
+
 const struct noun noun_nexthop = {
     .name = "nexthop",
     .schema = &nexthop_schema,
@@ -150,4 +161,5 @@ const struct noun noun_nexthop = {
     .ident = {"id", "via", "dev"},
     .finish = finish,
     .dump_filter = dump_filter,
+    .deletion = deletion,
 };

@@ -154,8 +154,16 @@ static void default_table(struct codec_enc *enc, struct rtmsg *rtm)
 static int put_hops(struct codec_enc *enc, int idx, struct rtmsg *rtm, bool *has_hop)
 {
     struct route_notes *notes = enc->noun;
+    struct nlattr *oif;
     int err = 0;
 
+    *has_hop = codec_find(&enc->m, enc->level, RTA_NH_ID) != NULL;
+    if (*has_hop) { /* what else the listing tells of the way is the nexthop object's */
+        oif = codec_find(&enc->m, enc->level, RTA_OIF);
+        if (oif && enc->verb != CODEC_MATCH)
+            codec_drop(&enc->m, oif);
+        return 0;
+    }
     if (notes->via_family)
         route_put_via(&enc->m, rtm->rtm_family, notes->via_family, notes->via);
     *has_hop = notes->via_family != 0;
@@ -194,8 +202,7 @@ static int finish(struct codec_enc *enc, int idx)
     if (enc->verb != CODEC_DEL && !rtm->rtm_protocol)
         rtm->rtm_protocol = RTPROT_BOOT;
     if (!rtm->rtm_scope && !given(enc, idx, "scope"))
-        rtm->rtm_scope =
-            default_scope(enc, rtm, has_hop || codec_find(&enc->m, enc->level, RTA_NH_ID));
+        rtm->rtm_scope = default_scope(enc, rtm, has_hop);
     default_table(enc, rtm);
     return 0;
 }

@@ -166,8 +166,6 @@ static int finish(struct codec_enc *enc, int idx)
         rule->action = codec_find(&enc->m, enc->level, FRA_GOTO) ? FR_ACT_GOTO : FR_ACT_TO_TBL;
     if (!table && rule->action == FR_ACT_TO_TBL && !l3mdev)
         rule->table = RT_TABLE_MAIN;
-    if (!codec_find(&enc->m, enc->level, FRA_PROTOCOL))
-        codec_put(&enc->m, FRA_PROTOCOL, &(uint8_t){RTPROT_BOOT}, 1);
     return 0;
 }
 

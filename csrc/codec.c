@@ -287,6 +287,15 @@ struct nlattr *codec_find(const struct codec_msg *m, size_t from, int type)
     return NULL;
 }
 
+void codec_drop(struct codec_msg *m, struct nlattr *a)
+{
+    size_t len = NLA_ALIGN(a->nla_len);
+    char *end = (char *)a + len;
+
+    memmove(a, end, (size_t)(m->buf + m->len - end));
+    m->len -= len;
+}
+
 /* Attributes by place (extended acks) -----------------------------------------------------------
  */
 

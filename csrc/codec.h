@@ -201,6 +201,9 @@ bool codec_nest_empty(const struct codec_msg *m, size_t mark);
 /* The attribute `type` at this level (from mark on, 0: after the header), or NULL. */
 struct nlattr *codec_find(const struct codec_msg *m, size_t from, int type);
 
+/* Take the attribute found out again. */
+void codec_drop(struct codec_msg *m, struct nlattr *a);
+
 /* Encoding ---------------------------------------------------------------------------------- */
 
 enum codec_verb { CODEC_ADD, CODEC_SET, CODEC_DEL, CODEC_MATCH };

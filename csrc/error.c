@@ -97,7 +97,7 @@ const char *nserr_nearest(const char *word, const char *const *candidates, size_
 
     for (size_t i = 0; i < count; i++) {
         size_t d = distance(word, candidates[i]);
-        if (d < best) {
+        if (d < best && (d < 2 || candidates[i][0] == *word)) {
             best = d;
             nearest = candidates[i];
         }

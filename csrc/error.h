@@ -38,7 +38,8 @@ void nserr_context(struct nserr *e, const char *op, const char *object, const ch
 /* "EEXIST" for 17; "E999" style text is returned for unknown numbers ("errno 999"). */
 const char *nserr_name(int code);
 
-/* The candidate nearest to `word` (edit distance, at most a third of its length), or NULL. */
+/* The candidate nearest to `word` (edit distance, at most a third of its
+ * length and one; from two on the first letters must agree), or NULL. */
 const char *nserr_nearest(const char *word, const char *const *candidates, size_t count);
 
 /* " (did you mean \"x\"?)" or "" into buf, which is returned. */

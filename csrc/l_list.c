@@ -353,7 +353,10 @@ static size_t to_deletions(lua_State *L, const struct noun *noun, struct l_decod
             lua_pop(L, 1);
         }
         if (chosen) {
-            size_t len = NLMSG_ALIGN(h->nlmsg_len);
+            size_t len;
+            if (noun->deletion)
+                noun->deletion(h);
+            len = NLMSG_ALIGN(h->nlmsg_len);
             h->nlmsg_type = noun->del;
             h->nlmsg_flags = 0;
             memmove(all->data + kept, h, len);

@@ -1,0 +1,160 @@
+--- The three-way check of a noun: what we make, what `ip` makes and what is made from our list are
+-- the same, as `ip -j -d` sees them and as we list them.
+--
+--    twins.describe {
+--      noun = "route",
+--      show = { "-4 route show table all", "-6 route show table all" },
+--      prepare = function(ns, name) ... end,             -- the same ground for all three
+--      cases = {
+--        { { dst = "10.9.0.0/16", via = "10.0.0.2" }, "route add 10.9.0.0/16 via 10.0.0.2" },
+--        { {...}, "...", needs = "nexthop-resilient", name = "..." },
+--      },
+--    }
+local busted = require "busted"
+local features = require "spec.support.features"
+local netns = require "netns"
+local sh = require "spec.support.sh"
+
+local twins = {}
+
+local function without(row, volatile)
+  local copy = {}
+  for key, value in pairs(row) do
+    copy[key] = value
+  end
+  for _, key in ipairs(volatile) do
+    copy[key] = nil
+  end
+  return copy
+end
+
+-- A text that is the same for equal values: rows are compared without regard to their order.
+local function canonical(value)
+  if type(value) ~= "table" then
+    return type(value) .. ":" .. tostring(value)
+  end
+  local keys, parts = {}, {}
+  for key in pairs(value) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys, function(a, b)
+    return tostring(a) < tostring(b)
+  end)
+  for i, key in ipairs(keys) do
+    parts[i] = tostring(key) .. "=" .. canonical(value[key])
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+local function canonical_rows(rows, volatile)
+  local texts = {}
+  for i, row in ipairs(rows) do
+    texts[i] = canonical(without(row, volatile))
+  end
+  table.sort(texts)
+  return texts
+end
+
+-- Rows of `after` that are not in `before`.
+local function added(before, after, volatile)
+  local seen, new = {}, {}
+  for _, row in ipairs(before) do
+    seen[canonical(without(row, volatile))] = true
+  end
+  for _, row in ipairs(after) do
+    if not seen[canonical(without(row, volatile))] then
+      new[#new + 1] = row
+    end
+  end
+  return new
+end
+
+-- A namespace with the same ground as every other.
+local function ground(spec, name)
+  local ns = netns.new(name)
+  local ok, err = pcall(spec.prepare, ns, name)
+  if not ok then
+    ns:close()
+    error(err, 0)
+  end
+  return ns
+end
+
+local function seen_by_ip(spec, name)
+  local seen = {}
+  for _, show in ipairs(spec.show) do
+    for _, row in ipairs(sh.ip(name, "-j -d " .. show)) do
+      seen[#seen + 1] = row
+    end
+  end
+  return spec.ip_rows and spec.ip_rows(seen) or seen
+end
+
+local function check(spec, args, command, case)
+  local volatile, ip_volatile = spec.volatile or {}, spec.ip_volatile or {}
+  local filter = spec.filter
+  local ours <close> = ground(spec, "ours")
+  local theirs <close> = ground(spec, "theirs")
+  local copy <close> = ground(spec, "copy")
+  local before = ours[spec.noun]:list(filter)
+  for _, setup in ipairs(case.setup or {}) do
+    sh.run("ip -n ours " .. setup)
+    sh.run("ip -n theirs " .. setup)
+    sh.run("ip -n copy " .. setup)
+  end
+  if case.setup then
+    before = ours[spec.noun]:list(filter)
+  end
+  ours[spec.noun]:add(args)
+  sh.run("ip -n theirs " .. command)
+  assert(#seen_by_ip(spec, "ours") > 0)
+  busted.assert.same(canonical_rows(seen_by_ip(spec, "theirs"), ip_volatile),
+    canonical_rows(seen_by_ip(spec, "ours"), ip_volatile))
+  busted.assert.same(canonical_rows(theirs[spec.noun]:list(filter), volatile),
+    canonical_rows(ours[spec.noun]:list(filter), volatile))
+  local new = added(before, ours[spec.noun]:list(filter), volatile)
+  busted.assert.is_true(#new > 0, "the list shows nothing new")
+  for _, row in ipairs(new) do
+    if not (spec.made_by_kernel and spec.made_by_kernel(row)) then
+      copy[spec.noun]:add(row)
+    end
+  end
+  busted.assert.same(canonical_rows(ours[spec.noun]:list(filter), volatile),
+    canonical_rows(copy[spec.noun]:list(filter), volatile))
+  busted.assert.same(canonical_rows(seen_by_ip(spec, "ours"), ip_volatile),
+    canonical_rows(seen_by_ip(spec, "copy"), ip_volatile))
+end
+
+--- One test for each case.
+-- @tparam table spec `noun`, `show`, `prepare`, `cases`; optional `filter` (for our list), `volatile`
+--   (our keys that differ by nature), `ip_volatile` (ip's), `made_by_kernel(row)` (not to be added),
+--   `ip_rows(rows)` (make rows that can be compared of what ip says)
+function twins.describe(spec)
+  busted.describe("ns." .. spec.noun .. ": we, ip and a list given to add make the same of", function()
+    for _, case in ipairs(spec.cases) do
+      busted.it(case.name or case[2], function()
+        if case.needs then
+          features.need(table.unpack(type(case.needs) == "table" and case.needs or { case.needs }))
+        end
+        check(spec, case[1], case[2], case)
+      end)
+    end
+  end)
+end
+
+--- A veth pair e0 (up, addressed, in the namespace) and p0 (up, beside it), with fixed link addresses.
+function twins.pair(ns)
+  ns.link:add {
+    name = "e0",
+    type = "veth",
+    up = true,
+    address = "02:00:00:00:00:01",
+    addrgenmode = "none",
+    peer = { name = "p0", up = true, address = "02:00:00:00:00:02", addrgenmode = "none" },
+  }
+  ns.link:set { name = "lo", up = true }
+  ns.addr:add { dev = "e0", address = "10.0.0.1/24" }
+  ns.addr:add { dev = "e0", address = "fd00::1/64", nodad = true }
+end
+
+return twins
