@@ -67,9 +67,9 @@ static void decode_boolopt(struct codec_dec *dec, const struct codec_row *row, s
 {
     const struct br_boolopt_multi *multi = nla_data(a);
 
-    if (nla_len(a) < (int)sizeof(*multi) || !(multi->optmask & row->mask))
-        return;
-    lua_pushboolean(dec->L, (multi->optval & row->mask) != 0);
+    if (nla_len(a) < (int)sizeof(*multi) || !(multi->optval & row->mask))
+        return; /* a kernel without the option takes not even its being off */
+    lua_pushboolean(dec->L, 1);
     codec_set_name(dec, row->key);
 }
 static const struct codec_custom boolopt = {encode_boolopt, decode_boolopt};
@@ -82,7 +82,7 @@ static const struct codec_row bridge_rows[] = {
     U32("ageing_time", IFLA_BR_AGEING_TIME),
     U32("stp_state", IFLA_BR_STP_STATE, .max = 2),
     U16("priority", IFLA_BR_PRIORITY),
-    BOOL("vlan_filtering", IFLA_BR_VLAN_FILTERING, 1),
+    BOOL("vlan_filtering", IFLA_BR_VLAN_FILTERING, 1, .flags = ROW_NZ), /* see decode_boolopt */
     ENUM("vlan_protocol", IFLA_BR_VLAN_PROTOCOL, 2, &names_vlan_protocol, .flags = ROW_BE),
     U16("group_fwd_mask", IFLA_BR_GROUP_FWD_MASK),
     CUSTOM("root_id", IFLA_BR_ROOT_ID, &bridge_id, .flags = ROW_RO),

@@ -225,7 +225,9 @@ static bool push_value(struct codec_dec *dec, lua_Integer id, const struct codec
     case CODEC_DEV:
     case CODEC_ENUM:
         return len >= row->size && push_number(dec, id, row, data);
-    case CODEC_FLAG:
+    case CODEC_FLAG: /* some are given as flags, but listed as a byte that may be 0 */
+        if (len > 0 && !*(const uint8_t *)data)
+            return false;
         lua_pushboolean(dec->L, 1);
         return true;
     case CODEC_STR:

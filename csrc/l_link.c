@@ -69,7 +69,79 @@ static int l_link_get(lua_State *L)
     return 1;
 }
 
-/* link:set{...}: one message, all or nothing. */
+/* The kernel goes through a change of a link step by step and leaves those done when one fails.
+ * So what the keys of the table at idx were before is noted, as a table (nil where one key has
+ * nothing that could be left half done), and set again then. */
+static void push_before(struct l_op *op, int idx, int ifindex, const char *name)
+{
+    lua_State *L = op->L;
+    struct bytes *reply;
+    struct rtnl_fault f;
+    struct l_decoder d;
+    int keys = 0, base = lua_gettop(L);
+
+    for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1))
+        keys++;
+    lua_settop(L, base);
+    reply = l_bytes(L);
+    if (keys < 2 || l_dev_get(op->s, ifindex, name, false, reply, &f) != 0) {
+        lua_settop(L, base);
+        lua_pushnil(L);
+        return;
+    }
+    lua_newtable(L);
+    l_decoder_begin(&d, L, op->s);
+    l_decode(&d, &noun_link, (struct nlmsghdr *)reply->data);
+    for (lua_pushnil(L); lua_next(L, idx);) {
+        const char *key = lua_tostring(L, -2);
+
+        lua_pop(L, 1); /* the new value */
+        lua_pushvalue(L, -1);
+        lua_rawget(L, -3);
+        if (lua_isnil(L, -1) && !strcmp(key, "master")) {
+            lua_pop(L, 1);
+            lua_pushliteral(L, "none");
+        }
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, base + 2);
+    }
+    lua_pushinteger(L, ((struct ifinfomsg *)nlmsg_data((struct nlmsghdr *)reply->data))->ifi_index);
+    lua_setfield(L, base + 2, "dev"); /* whatever its name is by then */
+    bytes_free(reply);
+    lua_settop(L, base + 2);
+    lua_replace(L, base + 1);
+}
+
+int l_link_change(struct l_op *op, int idx, struct rtnl_fault *f)
+{
+    lua_State *L = op->L;
+    struct rtnl_fault ignored;
+    struct nserr e;
+    const char *name = NULL;
+    int err, before;
+
+    if (!op->n->ifindex && codec_field(L, idx, codec_field(L, idx, "dev") ? "dev" : "name"))
+        name = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+    push_before(op, idx, op->n->ifindex, name);
+    before = lua_gettop(L);
+    if (l_op_encode(op, idx, RTM_NEWLINK, 0) != 0)
+        return -EINVAL;
+    err = rtnl_ack(op->s, l_op_message(op), NULL, f);
+    if (!err)
+        return 0;
+    l_op_fault(op, idx, f);
+    e = op->e;
+    if (lua_istable(L, before)) { /* rows that cannot be set again are left as they are */
+        memset(op->notes, 0, sizeof(op->notes));
+        if (l_op_encode(op, before, RTM_NEWLINK, 0) == 0)
+            rtnl_ack(op->s, l_op_message(op), NULL, &ignored);
+    }
+    op->e = e;
+    return err;
+}
+
+/* link:set{...}: all or nothing. */
 static int l_link_set(lua_State *L)
 {
     struct l_link *link = check_link(L, 1);
@@ -80,12 +152,10 @@ static int l_link_set(lua_State *L)
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
     l_op_begin(&op, L, &n, "set", CODEC_SET);
-    if (l_op_encode(&op, 2, RTM_NEWLINK, 0) != 0)
-        return l_op_raise(&op);
-    if (rtnl_ack(op.s, l_op_message(&op), NULL, &f) != 0) {
-        l_op_fault(&op, 2, &f);
-        if (!*op.e.object)
-            return raise_fault(&op, &f);
+    f.code = 0;
+    if (l_link_change(&op, 2, &f) != 0) {
+        if (f.code && !*op.e.object)
+            snprintf(op.e.object, sizeof(op.e.object), "index %d", link->ifindex);
         return l_op_raise(&op);
     }
     lua_settop(L, 1);

@@ -95,6 +95,9 @@ void l_batch_note_link(struct l_op *op, int idx);
 int l_batch_alive(const struct l_batch *b);
 
 void l_list_open(lua_State *L); /* adds list, each, flush to the noun's methods on top */
+/* Change a link as the table at idx says, all or nothing. 0 or -errno with op->e filled (and *f, if
+ * the kernel said it). The stack may hold more than before. */
+int l_link_change(struct l_op *op, int idx, struct rtnl_fault *f);
 /* Push a Link; the Namespace is at absolute ns_idx. */
 void l_link_push(lua_State *L, int ns_idx, int ifindex);
 

@@ -47,9 +47,11 @@ twins.describe {
       "route add 10.9.0.0/16 via 10.0.0.2 mtu lock 1300" },
     { { dst = "10.9.0.0/16", via = "10.0.0.2", window = 9000, cwnd = 5, initcwnd = 20, initrwnd = 30, ssthresh = 7,
         reordering = 4, quickack = 1 },
-      "route add 10.9.0.0/16 via 10.0.0.2 window 9000 cwnd 5 initcwnd 20 initrwnd 30 ssthresh 7 reordering 4 quickack 1",
+      "route add 10.9.0.0/16 via 10.0.0.2 window 9000 cwnd 5 initcwnd 20 initrwnd 30 ssthresh 7 reordering 4 "
+        .. "quickack 1",
     },
-    { { dst = "10.9.0.0/16", via = "10.0.0.2", congctl = "cubic" }, "route add 10.9.0.0/16 via 10.0.0.2 congctl cubic" },
+    { { dst = "10.9.0.0/16", via = "10.0.0.2", congctl = "cubic" },
+      "route add 10.9.0.0/16 via 10.0.0.2 congctl cubic" },
     { { dst = "10.9.0.0/16", nexthops = { { via = "10.0.0.2", weight = 3 }, { via = "10.0.0.3", dev = "e0" } } },
       "route add 10.9.0.0/16 nexthop via 10.0.0.2 weight 3 nexthop via 10.0.0.3 dev e0" },
     { { dst = "10.9.0.0/16", nexthops = { { via = "172.16.0.1", dev = "e0", onlink = true, weight = 256 },

@@ -55,6 +55,32 @@ local function canonical_rows(rows, volatile)
   return texts
 end
 
+-- The same rows; what is compared, and shown on failure, is only what differs.
+local function assert_same_rows(expected, got, volatile, what)
+  local a, b = canonical_rows(expected, volatile), canonical_rows(got, volatile)
+  local only_a, only_b, seen = {}, {}, {}
+  for _, text in ipairs(a) do
+    seen[text] = (seen[text] or 0) + 1
+  end
+  for _, text in ipairs(b) do
+    if (seen[text] or 0) > 0 then
+      seen[text] = seen[text] - 1
+    else
+      only_b[#only_b + 1] = text
+    end
+  end
+  for _, text in ipairs(a) do
+    if seen[text] > 0 then
+      seen[text] = seen[text] - 1
+      only_a[#only_a + 1] = text
+    end
+  end
+  if #only_a + #only_b > 0 then
+    error(("%s differ:\nexpected %s\ngot      %s"):format(what, table.concat(only_a, "\n"),
+      table.concat(only_b, "\n")), 0)
+  end
+end
+
 -- Rows of `after` that are not in `before`.
 local function added(before, after, volatile)
   local seen, new = {}, {}
@@ -107,11 +133,12 @@ local function check(spec, args, command, case)
   end
   ours[spec.noun]:add(args)
   sh.run("ip -n theirs " .. command)
+  for _, more in ipairs(type(case.after) == "table" and case.after or { case.after }) do
+    sh.run("ip -n theirs " .. more)
+  end
   assert(#seen_by_ip(spec, "ours") > 0)
-  busted.assert.same(canonical_rows(seen_by_ip(spec, "theirs"), ip_volatile),
-    canonical_rows(seen_by_ip(spec, "ours"), ip_volatile))
-  busted.assert.same(canonical_rows(theirs[spec.noun]:list(filter), volatile),
-    canonical_rows(ours[spec.noun]:list(filter), volatile))
+  assert_same_rows(seen_by_ip(spec, "theirs"), seen_by_ip(spec, "ours"), ip_volatile, "ip's and ours, seen by ip,")
+  assert_same_rows(theirs[spec.noun]:list(filter), ours[spec.noun]:list(filter), volatile, "ip's and ours, listed,")
   local new = added(before, ours[spec.noun]:list(filter), volatile)
   busted.assert.is_true(#new > 0, "the list shows nothing new")
   for _, row in ipairs(new) do
@@ -119,10 +146,8 @@ local function check(spec, args, command, case)
       copy[spec.noun]:add(row)
     end
   end
-  busted.assert.same(canonical_rows(ours[spec.noun]:list(filter), volatile),
-    canonical_rows(copy[spec.noun]:list(filter), volatile))
-  busted.assert.same(canonical_rows(seen_by_ip(spec, "ours"), ip_volatile),
-    canonical_rows(seen_by_ip(spec, "copy"), ip_volatile))
+  assert_same_rows(ours[spec.noun]:list(filter), copy[spec.noun]:list(filter), volatile, "the list and its copy's")
+  assert_same_rows(seen_by_ip(spec, "ours"), seen_by_ip(spec, "copy"), ip_volatile, "ours and its copy, seen by ip,")
 end
 
 --- One test for each case.
