@@ -49,6 +49,9 @@ void l_netns_open(lua_State *L);
 /* l_scope.c */
 void l_scope_open(lua_State *L);
 
+/* l_process.c */
+void l_process_open(lua_State *L);
+
 /* l_session.c -------------------------------------------------------------------------- */
 
 /* The namespace's netlink session, opened where there is none; the least recently used one

@@ -1,6 +1,7 @@
 --- Linux network namespaces as Lua objects.
 -- @module netns
 local core = require "netns.core"
+require "netns.process"
 require "netns.sysctl"
 
 local netns = {

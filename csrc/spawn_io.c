@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT
+ * The poll loop around a child's pipes. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "spawn.h"
+
+#define READ_AT_LEAST ((size_t)4096) /* the buffers double: more soon, where there is more */
+#define WRITE_AT_MOST ((size_t)1024 * 1024)
+
+int64_t spawn_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int64_t spawn_after(double seconds)
+{
+    return seconds > 1e9 ? SPAWN_FOREVER : spawn_now() + (int64_t)(seconds * 1e9);
+}
+
+void spawn_init(struct spawn_proc *p)
+{
+    *p = (struct spawn_proc){.pidfd = -1, .in = -1, .out = {.fd = -1}, .err = {.fd = -1}};
+}
+
+void spawn_consume(struct spawn_stream *s, size_t len)
+{
+    s->at += len;
+    if (s->at == s->buf.len) {
+        s->at = s->buf.len = 0;
+    } else if (s->at > s->buf.len / 2 && s->at > READ_AT_LEAST) {
+        s->buf.len -= s->at;
+        memmove(s->buf.data, s->buf.data + s->at, s->buf.len);
+        s->at = 0;
+    }
+}
+
+/* 1: something happened (bytes or end of file), 0: nothing there, or -errno. */
+static int take_chunk(struct spawn_stream *s, struct nserr *e)
+{
+    ssize_t len;
+
+    if (bytes_reserve(&s->buf, READ_AT_LEAST) != 0)
+        return nserr_sys(e, ENOMEM, "read", NULL);
+    len = read(s->fd, s->buf.data + s->buf.len, s->buf.cap - s->buf.len);
+    if (len > 0)
+        s->buf.len += (size_t)len;
+    else if (len < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    else if (len < 0)
+        return nserr_sys(e, errno, "read", NULL);
+    else
+        close_fd(&s->fd);
+    return 1;
+}
+
+/* Whether SIGPIPE was already waiting for this thread before we wrote. */
+static bool was_pending(const sigset_t *old, int sig)
+{
+    sigset_t pending;
+
+    return sigismember(old, sig) == 1 && sigpending(&pending) == 0 &&
+           sigismember(&pending, sig) == 1;
+}
+
+/* write(2) that never lets SIGPIPE reach the host: held back, and taken out again. */
+static ssize_t write_quietly(int fd, const void *data, size_t len)
+{
+    static const struct timespec at_once;
+    sigset_t pipe_only, old;
+    ssize_t written;
+    bool pending;
+    int code;
+
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_only, &old);
+    pending = was_pending(&old, SIGPIPE);
+    written = write(fd, data, len);
+    code = errno;
+    if (written < 0 && code == EPIPE && !pending)
+        while (sigtimedwait(&pipe_only, NULL, &at_once) < 0 && errno == EINTR)
+            ;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    errno = code;
+    return written;
+}
+
+static int give_chunk(struct spawn_proc *p, struct nserr *e)
+{
+    size_t len = p->feed_len < WRITE_AT_MOST ? p->feed_len : WRITE_AT_MOST;
+    ssize_t written = p->feed_len ? write_quietly(p->in, p->feed, len) : 0;
+
+    if (written < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (written < 0 && errno != EPIPE)
+        return nserr_sys(e, errno, "write", NULL);
+    if (written < 0) { /* the reader is gone: what is left has nowhere to go */
+        close_fd(&p->in);
+        p->feed = NULL;
+        return 1;
+    }
+    p->feed += written;
+    p->feed_len -= (size_t)written;
+    if (p->feed_len == 0) {
+        p->feed = NULL;
+        if (p->feed_last)
+            close_fd(&p->in);
+    }
+    return 1;
+}
+
+/* How long poll may sleep: until `until` or the process's own deadline. False: for ever. */
+static bool time_left(const struct spawn_proc *p, int64_t until, struct timespec *left)
+{
+    int64_t ns;
+
+    if (p->deadline && !p->exited && !p->timed_out && p->deadline < until)
+        until = p->deadline;
+    if (until == SPAWN_FOREVER)
+        return false;
+    ns = until - spawn_now();
+    if (ns < 0)
+        ns = 0;
+    left->tv_sec = ns / 1000000000;
+    left->tv_nsec = ns % 1000000000;
+    return true;
+}
+
+/* The deadline has come: the whole group goes. 1: it did. */
+static int strike(struct spawn_proc *p, struct nserr *e)
+{
+    int err;
+
+    if (!p->deadline || p->exited || p->timed_out || spawn_now() < p->deadline)
+        return 0;
+    p->timed_out = true;
+    err = spawn_signal(p, SIGKILL, true, e);
+    return err < 0 ? err : 1;
+}
+
+int spawn_pump(struct spawn_proc *p, int64_t until, struct nserr *e)
+{
+    struct timespec left;
+    struct pollfd fds[] = {
+        {.fd = p->exited ? -1 : p->pidfd, .events = POLLIN},
+        {.fd = p->out.fd, .events = POLLIN},
+        {.fd = p->err.fd, .events = POLLIN},
+        {.fd = p->feed ? p->in : -1, .events = POLLOUT},
+    };
+    int err = 0,
+        ready = ppoll(fds, ARRAY_LEN(fds), time_left(p, until, &left) ? &left : NULL, NULL);
+
+    if (ready < 0)
+        return errno == EINTR ? -EINTR : nserr_sys(e, errno, "poll", NULL);
+    if (fds[1].revents && (err = take_chunk(&p->out, e)) < 0)
+        return err;
+    if (fds[2].revents && (err = take_chunk(&p->err, e)) < 0)
+        return err;
+    if (fds[3].revents && (err = give_chunk(p, e)) < 0)
+        return err;
+    if (fds[0].revents && (err = spawn_collect(p, e)) < 0)
+        return err;
+    err = strike(p, e);
+    return err ? err : ready > 0;
+}
+
+int spawn_drain(struct spawn_proc *p, struct nserr *e)
+{
+    struct spawn_stream *streams[] = {&p->out, &p->err};
+
+    for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+        int more = 1;
+
+        while (streams[i]->fd >= 0 && more > 0)
+            more = take_chunk(streams[i], e);
+        if (more < 0)
+            return more;
+    }
+    return 0;
+}
