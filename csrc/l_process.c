@@ -2,8 +2,7 @@
  * netns.Process, and ns:run and ns:spawn.
  *
  * A Process is made empty; what it comes to own (pipes, files for the child, pidfd, buffers) is
- * put into it at once, so that an error at any point leaves the rest to its __gc. While waiting,
- * a signal that interrupts lets the host's hooks run: that is how lua's Ctrl-C comes through. */
+ * put into it at once, so that an error at any point leaves the rest to its __gc. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,43 +69,6 @@ int l_process_raise(lua_State *L, const struct l_process *p, const char *op, str
 }
 
 /* Waiting ------------------------------------------------------------------------------------ */
-
-static int no_op(lua_State *L)
-{
-    (void)L;
-    return 0;
-}
-
-void l_process_hooks(lua_State *L)
-{
-    luaL_checkstack(L, 1, NULL);
-    lua_pushcfunction(L, no_op);
-    lua_call(L, 0, 0);
-}
-
-bool l_process_pump(lua_State *L, struct l_process *p, const char *op, int64_t until)
-{
-    struct nserr e;
-    int got = spawn_pump(&p->proc, until, &e);
-
-    if (got == -EINTR)
-        l_process_hooks(L);
-    else if (got < 0)
-        l_process_raise(L, p, op, &e);
-    return got != 0;
-}
-
-int64_t l_process_until(lua_State *L, int idx)
-{
-    double seconds;
-
-    if (lua_isnoneornil(L, idx))
-        return SPAWN_FOREVER;
-    luaL_checktype(L, idx, LUA_TNUMBER);
-    seconds = lua_tonumber(L, idx);
-    luaL_argcheck(L, seconds >= 0, idx, "a time-out is a number of seconds, 0 or more");
-    return spawn_after(seconds);
-}
 
 /* Whether it was killed by its time-out and still does not die: it is stuck in the kernel. */
 static bool is_stuck(const struct spawn_proc *proc)

@@ -35,10 +35,16 @@ int l_process_raise(lua_State *L, const struct l_process *p, const char *op, str
 
 /* The Process at 1: an argument error if it is something else or closed. */
 struct l_process *l_process_check(lua_State *L);
-/* One round of spawn_pump; its errors are raised. False: `until` has come. */
+/* l_process_wait.c */
+
+/* Let the state's hook run, by a call of nothing: it may raise. Returns the hook there was. */
+lua_Hook l_process_hooks(lua_State *L);
+/* One round of spawn_pump after that, none where a signal handler has set another hook since. As
+ * spawn_pump, but 1 for -EINTR; never raises. */
+int l_process_round(lua_State *L, struct spawn_proc *proc, lua_Hook hook, int64_t until,
+                    struct nserr *e);
+/* Both; errors are raised. False: `until` has come. */
 bool l_process_pump(lua_State *L, struct l_process *p, const char *op, int64_t until);
-/* After a signal: a call, so that hooks set by the host's handler run, and may raise. */
-void l_process_hooks(lua_State *L);
 /* Seconds from now at idx, on spawn_now's clock; nil: for ever. */
 int64_t l_process_until(lua_State *L, int idx);
 

@@ -146,17 +146,17 @@ int l_process_write(lua_State *L)
 
     check_writable(L, p);
     for (left = len; left > 0 && got != 0;) {
+        lua_Hook hook = l_process_hooks(L);
+
         /* the text is this frame's: proc does not keep it over anything that may raise */
         proc->feed = text + (len - left);
         proc->feed_len = left;
-        got = spawn_pump(proc, until, &e);
-        left = proc->feed ? proc->feed_len : proc->in < 0 ? left : 0;
+        got = l_process_round(L, proc, hook, until, &e);
+        left = proc->feed ? proc->feed_len : 0;
         proc->feed = NULL;
         if (proc->in < 0)
             return raise_broken_pipe(L, p);
-        if (got == -EINTR)
-            l_process_hooks(L);
-        else if (got < 0)
+        if (got < 0)
             return l_process_raise(L, p, "write", &e);
     }
     if (left == 0) {

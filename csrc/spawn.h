@@ -15,6 +15,7 @@
 #ifndef NETNS_SPAWN_H
 #define NETNS_SPAWN_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -93,10 +94,10 @@ int64_t spawn_after(double seconds);
 void spawn_init(struct spawn_proc *p);
 
 /* Wait until something can be moved, the process ends or `until` has come; move what can be
- * moved. Returns 1 if anything happened, 0 at `until`, -EINTR after a signal (without an error:
- * call again), or another -errno. A reader that is gone is not an error: feed becomes NULL and
- * `in` -1. */
-int spawn_pump(struct spawn_proc *p, int64_t until, struct nserr *e);
+ * moved. While it sleeps the thread's signal mask is *mask (NULL: as it is). Returns 1 if anything
+ * happened, 0 at `until`, -EINTR after a signal (without an error: call again), or another -errno.
+ * A reader that is gone is not an error: feed becomes NULL and `in` -1. */
+int spawn_pump(struct spawn_proc *p, int64_t until, const sigset_t *mask, struct nserr *e);
 
 /* Take everything the pipes hold at this moment. */
 int spawn_drain(struct spawn_proc *p, struct nserr *e);

@@ -170,6 +170,7 @@ static int prepare(const struct spawn_plan *plan, const char **step)
 int spawn_child_main(void *arg)
 {
     struct spawn_plan *plan = arg;
+    struct spawn_failure failure;
     const char *step = NULL;
     int err;
 
@@ -181,8 +182,9 @@ int spawn_child_main(void *arg)
         step = spawn_step_exec;
         err = exec_first(plan);
     }
-    plan->failure = (struct spawn_failure){-err, step};
-    while (write(plan->report, &plan->failure, sizeof(plan->failure)) < 0 && errno == EINTR)
+    failure = (struct spawn_failure){-err, step};
+    plan->failure = failure;
+    while (write(plan->report, &failure, sizeof(failure)) < 0 && errno == EINTR)
         ;
     return 127;
 }

@@ -145,7 +145,7 @@ static int strike(struct spawn_proc *p, struct nserr *e)
     return err < 0 ? err : 1;
 }
 
-int spawn_pump(struct spawn_proc *p, int64_t until, struct nserr *e)
+int spawn_pump(struct spawn_proc *p, int64_t until, const sigset_t *mask, struct nserr *e)
 {
     struct timespec left;
     struct pollfd fds[] = {
@@ -154,8 +154,8 @@ int spawn_pump(struct spawn_proc *p, int64_t until, struct nserr *e)
         {.fd = p->err.fd, .events = POLLIN},
         {.fd = p->feed ? p->in : -1, .events = POLLOUT},
     };
-    int err = 0,
-        ready = ppoll(fds, ARRAY_LEN(fds), time_left(p, until, &left) ? &left : NULL, NULL);
+    bool bounded = time_left(p, until, &left);
+    int err = 0, ready = ppoll(fds, ARRAY_LEN(fds), bounded ? &left : NULL, mask);
 
     if (ready < 0)
         return errno == EINTR ? -EINTR : nserr_sys(e, errno, "poll", NULL);

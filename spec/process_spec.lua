@@ -1,4 +1,5 @@
 require("spec.support.leaks").gate()
+local features = require "spec.support.features"
 local netns = require "netns"
 local sh = require "spec.support.sh"
 
@@ -144,7 +145,6 @@ describe("a command that cannot be run", function()
     assert.equal("EACCES", fails({ "/etc/passwd" }).code)
     assert.equal("EACCES", fails({ "/etc" }).code)
     assert.equal("ENOTDIR", fails({ "/etc/passwd/x" }).code)
-    assert.equal("E2BIG", fails({ "true", ("x"):rep(200000) }).code)
     err = fails({ "true" }, { cwd = "/no/such/dir" })
     assert.equal("ENOENT", err.code)
     assert.equal('cwd "/no/such/dir"', err.kernel)
@@ -158,7 +158,11 @@ describe("a command that cannot be run", function()
     assert.equal(2, errno)
   end)
 
-  it("is told by its missing interpreter, too", function()
+  it("is told as exec itself has it", function()
+    if os.getenv "LUA" and os.getenv("LUA"):find "valgrind" then
+      features.skip "valgrind does not survive an exec that fails late"
+    end
+    assert.equal("E2BIG", fails({ "true", ("x"):rep(200000) }).code)
     sh.with_dir(function(dir)
       sh.write_file(dir .. "/script", "#!/no/such/shell\n")
       sh.run { "chmod", "755", dir .. "/script" }
