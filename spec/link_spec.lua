@@ -85,7 +85,8 @@ twins.describe {
       "link add x address " .. mac .. " numtxqueues 2 numrxqueues 2 type ifb" },
     { fixed { name = "x", type = "bridge", master = nil, arp = false, allmulticast = true, promisc = true, up = true },
       "link add x address " .. mac .. " type bridge", after = "link set x arp off allmulticast on promisc on up" },
-    { fixed { name = "x", type = "bridge", alias = "up link", addrgenmode = "none", altnames = { "xx", ("y"):rep(60) } },
+    { fixed { name = "x", type = "bridge", alias = "up link", addrgenmode = "none",
+        altnames = { "xx", ("y"):rep(60) } },
       "link add x address " .. mac .. " type bridge", after = {
         "link set x alias 'up link' addrgenmode none",
         "link property add dev x altname xx altname " .. ("y"):rep(60),
