@@ -94,9 +94,12 @@ static int follow_up(struct l_op *op, int idx, const struct verb *v)
 static int run(struct l_op *op, int idx, const struct verb *v)
 {
     const struct noun *noun = op->n->noun;
-    int err =
-        l_op_encode(op, idx, v->kind == CODEC_DEL ? noun->del : noun->add, verb_flags(noun, v));
+    struct rtnl_fault f;
+    int err;
 
+    if (noun == &noun_link && v->kind == CODEC_SET && !op->n->batch)
+        return l_link_change(op, idx, &f);
+    err = l_op_encode(op, idx, v->kind == CODEC_DEL ? noun->del : noun->add, verb_flags(noun, v));
     if (err)
         return err;
     if (op->n->batch) {
