@@ -4,8 +4,14 @@
  * Theory of operation: ns:call marks a Scope userdata to be closed and calls the function from
  * C. Lua closes it on every way out (return, error of any type, out of memory), after message
  * handlers have run, so that tracebacks stay whole; and a yield across the C call fails with
- * Lua's own error. ns:wrap drives a coroutine: enter, resume, leave; nothing in between can
- * raise. A Scope's __gc never switches: it only lets the fd go. */
+ * Lua's own error. One case is different: an error that nothing in a coroutine catches kills the
+ * coroutine and leaves its stack as it is, nothing closed, until somebody closes the coroutine.
+ * So in a coroutine without a pcall further out, ns:call catches the error itself, leaves, and
+ * raises it again. ns:wrap drives a coroutine: enter, resume, leave; nothing in between can
+ * raise. A Scope's __gc never switches: it only lets the fd go.
+ */
+#include <stdbool.h>
+
 #include "l_core.h"
 
 #define L_SCOPE "netns.Scope"
@@ -24,25 +30,49 @@ static int l_scope__gc(lua_State *L)
     return 0;
 }
 
+/* Will an error raised here unwind this stack at once? On the main thread it does; in a coroutine
+ * where pcall or xpcall (upvalues 1 and 2) is further out. */
+static bool unwinds(lua_State *L)
+{
+    bool found = lua_pushthread(L);
+    lua_Debug ar;
+
+    lua_pop(L, 1);
+    for (int level = 1; !found && lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "f", &ar);
+        found =
+            lua_rawequal(L, -1, lua_upvalueindex(1)) || lua_rawequal(L, -1, lua_upvalueindex(2));
+        lua_pop(L, 1);
+    }
+    return found;
+}
+
 /* ns:call(fn, ...): what fn returns, run inside the namespace. */
 static int l_ns_call(lua_State *L)
 {
     struct l_ns *ns = l_ns_check(L, 1);
     struct nsfd_scope *scope;
     struct nserr e;
+    int status = LUA_OK;
+    bool closing;
 
     luaL_checkany(L, 2);
     scope = l_object(L, sizeof(*scope), L_SCOPE, 0);
     scope->home = -1;
     lua_insert(L, 2);
-    lua_toclose(L, 2);
+    closing = unwinds(L);
+    if (closing)
+        lua_toclose(L, 2);
     if (nsfd_enter(scope, ns->fd, &e) != 0) {
         nserr_context(&e, "call", NULL, ns->label);
         return l_raise(L, &e);
     }
-    lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
+    if (closing)
+        lua_call(L, lua_gettop(L) - 3, LUA_MULTRET);
+    else
+        status = lua_pcall(L, lua_gettop(L) - 3, LUA_MULTRET, 0);
     nsfd_leave(scope);
-    return lua_gettop(L) - 2;
+    return status == LUA_OK ? lua_gettop(L) - 2 : lua_error(L);
 }
 
 /* Move the error or the results of the coroutine over to the caller. */
@@ -130,10 +160,14 @@ void l_scope_open(lua_State *L)
 {
     static const luaL_Reg meta[] = {
         {"__close", l_scope__close}, {"__gc", l_scope__gc}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"call", l_ns_call}, {"wrap", l_ns_wrap}, {NULL, NULL}};
 
     l_class(L, L_SCOPE, NULL, meta);
     lua_getfield(L, -1, "Namespace");
-    luaL_setfuncs(L, methods, 0);
+    lua_getglobal(L, "pcall");
+    lua_getglobal(L, "xpcall");
+    lua_pushcclosure(L, l_ns_call, 2);
+    lua_setfield(L, -2, "call");
+    lua_pushcfunction(L, l_ns_wrap);
+    lua_setfield(L, -2, "wrap");
     lua_pop(L, 1);
 }
