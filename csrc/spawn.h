@@ -61,8 +61,9 @@ int spawn_child_main(void *plan);
 
 /* What came out of the child and was not read yet: data[at .. len). */
 struct spawn_stream {
-    int fd; /* our end; -1: at end of file, or not a
-               pipe */
+    int fd;    /* our end; -1: at end of file, or not a
+                  pipe */
+    bool wide; /* the pipe is as large as it may be */
     struct bytes buf;
     size_t at;
 };
@@ -105,6 +106,9 @@ int spawn_pump(struct spawn_proc *p, int64_t until, const sigset_t *mask, struct
  * the pipe, which blocks as programs expect, and is closed together with ours. -1: there is none.
  */
 int spawn_lend(struct spawn_proc *p, int stream);
+
+/* Room in the output pipes for bursts while nobody reads. */
+void spawn_widen(struct spawn_proc *p);
 
 /* Its stdin ends. */
 void spawn_close_in(struct spawn_proc *p);

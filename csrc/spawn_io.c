@@ -10,6 +10,8 @@
 #include "spawn.h"
 
 #define READ_AT_LEAST ((size_t)4096) /* the buffers double: more soon, where there is more */
+#define PIPE_USUAL    ((size_t)64 * 1024)
+#define PIPE_WIDE     (1024 * 1024) /* what everybody may have, unless the system is set otherwise */
 #define WRITE_AT_MOST ((size_t)1024 * 1024)
 
 int64_t spawn_now(void)
@@ -43,6 +45,19 @@ void spawn_consume(struct spawn_stream *s, size_t len)
     }
 }
 
+static void widen(struct spawn_stream *s)
+{
+    if (s->fd >= 0 && !s->wide)
+        fcntl(s->fd, F_SETPIPE_SZ, PIPE_WIDE);
+    s->wide = true;
+}
+
+void spawn_widen(struct spawn_proc *p)
+{
+    widen(&p->out);
+    widen(&p->err);
+}
+
 static void close_output(struct spawn_proc *p, struct spawn_stream *s)
 {
     close_fd(&s->fd);
@@ -65,6 +80,8 @@ static int take_chunk(struct spawn_proc *p, struct spawn_stream *s, struct nserr
         return nserr_sys(e, errno, "read", NULL);
     else
         close_output(p, s);
+    if (s->buf.len > PIPE_USUAL)
+        widen(s);
     return 1;
 }
 
