@@ -554,6 +554,30 @@ describe("a spawned process", function()
     gone(r.stdout:match "%d+")
   end)
 
+  it("is handed out when its `ready` is awaited, and ends where that fails", function()
+    local core = require "netns.core"
+    local before = core.Process.await_ready
+    finally(function()
+      core.Process.await_ready = before
+    end)
+    local seen
+    function core.Process.await_ready(...)
+      seen = table.pack(...)
+      if seen[2] == "never" then
+        error { "not ready" }
+      end
+    end
+    local p <close> = ns:spawn({ "sleep", "60" }, { ready = { tcp = 80 } })
+    assert.same({ p, { tcp = 80 }, ns, n = 3 }, seen)
+    assert.is_nil(p:wait(0))
+    local ok, err = pcall(ns.spawn, ns, { "sleep", "60" }, { ready = "never" })
+    assert.is_false(ok)
+    assert.equal("not ready", err[1])
+    assert.is_true(seen[1].closed)
+    assert.is_false(exists(seen[1].pid))
+    assert.is_true(exists(p.pid))
+  end)
+
   it("tells what it is", function()
     local p <close> = ns:spawn { "sleep", "60" }
     local q <close> = ns:spawn { "sleep", "60" }
@@ -701,6 +725,7 @@ describe("misuse", function()
       refused("the namespace is closed", f, closed, { "true" })
       refused("netns.Namespace expected", f, { "true" })
     end
+    refused('unknown key "ready"', ns.run, ns, { "true" }, { ready = true })
     refused("stdin = true needs somebody to write", ns.run, ns, { "true" }, { stdin = true })
     refused("detach is for spawn", ns.run, ns, { "true" }, { detach = true })
   end)
