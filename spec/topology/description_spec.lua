@@ -26,7 +26,8 @@ describe("netns.topology.ip", function()
   it("reads and writes addresses as the kernel's tools do", function()
     for text, canonical in pairs {
       ["10.0.0.1"] = "10.0.0.1", ["255.255.255.255"] = "255.255.255.255", ["::"] = "::", ["::1"] = "::1",
-      ["2001:DB8:0:0:1:0:0:1"] = "2001:db8::1:0:0:1", ["fd00:0:1::"] = "fd00:0:1::", ["1:2:3:4:5:6:7:8"] = "1:2:3:4:5:6:7:8",
+      ["2001:DB8:0:0:1:0:0:1"] = "2001:db8::1:0:0:1", ["fd00:0:1::"] = "fd00:0:1::",
+      ["1:2:3:4:5:6:7:8"] = "1:2:3:4:5:6:7:8",
       ["::ffff:10.0.0.1"] = "::ffff:a00:1", ["1::8:0:0"] = "1::8:0:0", ["0:0:1:0:0:0:0:0"] = "0:0:1::",
     } do
       assert.equal(canonical, ip.format(ip.parse(text)), text)
@@ -209,7 +210,8 @@ describe("a description", function()
     has({ nodes = { a = { kind = "router", nat = { out = "b" } }, b = { kind = "host" } } }, "a has no link to b")
     has({ nodes = { a = { kind = "host", nat = { out = "b" }, links = { { to = "b" } } }, b = { kind = "host" } } },
       "a host does not forward; NAT needs a router")
-    has({ nodes = { s = { kind = "switch", links = { { to = "t" } } }, t = { kind = "switch", links = { { to = "s" } } } } },
+    has({ nodes = { s = { kind = "switch", links = { { to = "t" } } },
+      t = { kind = "switch", links = { { to = "s" } } } } },
       "are joined already: this would be a loop")
     has({ ipv4 = false, ipv6 = false, nodes = {} }, "cannot both be switched off")
     has({ pools = { lan4 = "10.0.0.0/30" }, nodes = {
