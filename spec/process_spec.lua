@@ -201,9 +201,9 @@ describe("what a command sees", function()
     sh.run { "mkdir", "-p", "/etc/netns/proc" }
     sh.write_file("/etc/netns/proc/hosts", "10.9.8.7 only-here\n")
     local mine = sh.read_file "/etc/hosts"
-    assert.equal("here0\nhere1\nlo\n", ns:run({ "ls", "/sys/class/net" }).stdout)
+    assert.equal("here0\nhere1\nlo\n", ns:run({ "ls", "-I", "bonding_masters", "/sys/class/net" }).stdout)
     assert.equal("10.9.8.7 only-here\n", ns:run({ "cat", "/etc/hosts" }).stdout)
-    assert.equal("lo\n", ns:run({ "ls", "/sys/class/net" }, { mounts = false }).stdout)
+    assert.equal("lo\n", ns:run({ "ls", "-I", "bonding_masters", "/sys/class/net" }, { mounts = false }).stdout)
     assert.equal(mine, ns:run({ "cat", "/etc/hosts" }, { mounts = false }).stdout)
     assert.equal(mine, sh.read_file "/etc/hosts")
     assert.equal(sh.run "ip netns exec proc ls /sys/class/net; ip netns exec proc cat /etc/hosts",
@@ -253,9 +253,10 @@ describe("what a command sees", function()
 end)
 
 describe("the standard streams", function()
-  local megabytes = 100
+  -- a User-Mode Linux holds no more than some 200 MB in one process, when written page by page
+  local megabytes = os.getenv "NETNS_GUEST" == "uml" and 20 or 100
 
-  it("move 100 MB each way at once", function()
+  it(("move %d MB each way at once"):format(megabytes), function()
     local text = ("0123456789abcdef"):rep(megabytes * 65536)
     local r = ns:run({ "sh", "-c", "tee /dev/stderr" }, { stdin = text, mounts = false })
     assert.is_true(r.ok)
