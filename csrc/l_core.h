@@ -66,11 +66,12 @@ void l_noun_open(lua_State *L);
 void l_link_open(lua_State *L);
 void l_batch_open(lua_State *L);
 
-/* l_record.c */
-void l_record_open(lua_State *L);
-
 /* l_sysctl.c */
 void l_sysctl_open(lua_State *L);
+
+/* l_nft.c */
+void l_nft_open(lua_State *L);
+void l_nft_monitor_open(lua_State *L);
 
 /* l_util.c ----------------------------------------------------------------------------- */
 
