@@ -174,7 +174,8 @@ int l_process_close_stdin(lua_State *L)
 {
     struct l_process *p = l_process_check(L);
 
-    spawn_close_in(&p->proc);
+    close_fd(&p->proc.in);
+    p->proc.feed = NULL;
     p->stdin_closed = true;
     return 0;
 }

@@ -3,15 +3,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "spawn.h"
 
 #define READ_AT_LEAST ((size_t)4096) /* the buffers double: more soon, where there is more */
-#define PIPE_USUAL    ((size_t)64 * 1024)
-#define PIPE_WIDE     (1024 * 1024) /* what everybody may have, unless the system is set otherwise */
 #define WRITE_AT_MOST ((size_t)1024 * 1024)
 
 int64_t spawn_now(void)
@@ -29,8 +26,7 @@ int64_t spawn_after(double seconds)
 
 void spawn_init(struct spawn_proc *p)
 {
-    *p = (struct spawn_proc){.pidfd = -1, .in = -1, .out.fd = -1, .err.fd = -1};
-    p->lent[0] = p->lent[1] = p->lent[2] = -1;
+    *p = (struct spawn_proc){.pidfd = -1, .in = -1, .out = {.fd = -1}, .err = {.fd = -1}};
 }
 
 void spawn_consume(struct spawn_stream *s, size_t len)
@@ -45,27 +41,8 @@ void spawn_consume(struct spawn_stream *s, size_t len)
     }
 }
 
-static void widen(struct spawn_stream *s)
-{
-    if (s->fd >= 0 && !s->wide)
-        fcntl(s->fd, F_SETPIPE_SZ, PIPE_WIDE);
-    s->wide = true;
-}
-
-void spawn_widen(struct spawn_proc *p)
-{
-    widen(&p->out);
-    widen(&p->err);
-}
-
-static void close_output(struct spawn_proc *p, struct spawn_stream *s)
-{
-    close_fd(&s->fd);
-    close_fd(&p->lent[s == &p->out ? 1 : 2]);
-}
-
 /* 1: something happened (bytes or end of file), 0: nothing there, or -errno. */
-static int take_chunk(struct spawn_proc *p, struct spawn_stream *s, struct nserr *e)
+static int take_chunk(struct spawn_stream *s, struct nserr *e)
 {
     ssize_t len;
 
@@ -79,9 +56,7 @@ static int take_chunk(struct spawn_proc *p, struct spawn_stream *s, struct nserr
     else if (len < 0)
         return nserr_sys(e, errno, "read", NULL);
     else
-        close_output(p, s);
-    if (s->buf.len > PIPE_USUAL)
-        widen(s);
+        close_fd(&s->fd);
     return 1;
 }
 
@@ -127,7 +102,8 @@ static int give_chunk(struct spawn_proc *p, struct nserr *e)
     if (written < 0 && errno != EPIPE)
         return nserr_sys(e, errno, "write", NULL);
     if (written < 0) { /* the reader is gone: what is left has nowhere to go */
-        spawn_close_in(p);
+        close_fd(&p->in);
+        p->feed = NULL;
         return 1;
     }
     p->feed += written;
@@ -135,7 +111,7 @@ static int give_chunk(struct spawn_proc *p, struct nserr *e)
     if (p->feed_len == 0) {
         p->feed = NULL;
         if (p->feed_last)
-            spawn_close_in(p);
+            close_fd(&p->in);
     }
     return 1;
 }
@@ -183,9 +159,9 @@ int spawn_pump(struct spawn_proc *p, int64_t until, const sigset_t *mask, struct
 
     if (ready < 0)
         return errno == EINTR ? -EINTR : nserr_sys(e, errno, "poll", NULL);
-    if (fds[1].revents && (err = take_chunk(p, &p->out, e)) < 0)
+    if (fds[1].revents && (err = take_chunk(&p->out, e)) < 0)
         return err;
-    if (fds[2].revents && (err = take_chunk(p, &p->err, e)) < 0)
+    if (fds[2].revents && (err = take_chunk(&p->err, e)) < 0)
         return err;
     if (fds[3].revents && (err = give_chunk(p, e)) < 0)
         return err;
@@ -195,32 +171,17 @@ int spawn_pump(struct spawn_proc *p, int64_t until, const sigset_t *mask, struct
     return err ? err : ready > 0;
 }
 
-/* A pipe opened once more has flags of its own. Not blocking while it is opened: without a reader
- * that would wait for one. */
-static int open_again(int fd, int flags)
+int spawn_drain(struct spawn_proc *p, struct nserr *e)
 {
-    char path[40];
-    int again;
+    struct spawn_stream *streams[] = {&p->out, &p->err};
 
-    snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", fd);
-    again = open(path, flags | O_NONBLOCK | O_CLOEXEC);
-    if (again >= 0)
-        fcntl(again, F_SETFL, 0);
-    return again;
-}
+    for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+        int more = 1;
 
-int spawn_lend(struct spawn_proc *p, int stream)
-{
-    int ours[] = {p->in, p->out.fd, p->err.fd};
-
-    if (ours[stream] >= 0 && p->lent[stream] < 0)
-        p->lent[stream] = open_again(ours[stream], stream == 0 ? O_WRONLY : O_RDONLY);
-    return p->lent[stream] >= 0 ? p->lent[stream] : ours[stream];
-}
-
-void spawn_close_in(struct spawn_proc *p)
-{
-    close_fd(&p->in);
-    close_fd(&p->lent[0]);
-    p->feed = NULL;
+        while (streams[i]->fd >= 0 && more > 0)
+            more = take_chunk(streams[i], e);
+        if (more < 0)
+            return more;
+    }
+    return 0;
 }

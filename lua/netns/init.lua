@@ -3,6 +3,7 @@
 local core = require "netns.core"
 require "netns.process"
 require "netns.sysctl"
+require "netns.nft"
 
 local netns = {
   new = core.new,

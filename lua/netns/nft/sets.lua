@@ -1,0 +1,249 @@
+--- Sets and maps.
+-- @module netns.nft.sets
+local core = require "netns.core"
+local commit = require "netns.nft.commit"
+local elements = require "netns.nft.elements"
+local handle = require "netns.nft.handle"
+local quote = require "netns.nft.quote"
+local session = require "netns.nft.session"
+
+-- Elements in a transaction: a rootless socket takes some 400 kB, and the worker's memory stays
+-- small. A command with more than one such piece is several transactions.
+local PIECE = 8192
+
+local methods = handle.methods {}
+
+-- Types of the key's and the value's parts; asked of the kernel where the handle does not say.
+local function types_of(set)
+  local spec = set.spec
+  if not set.types then
+    if not spec.type and not spec.typeof then
+      local now = handle.fetch(set.nft, set.kind, spec) or {}
+      spec.type, spec.typeof, spec.map = now.type, now.typeof, now.map
+    end
+    set.types = elements.types(spec.type)
+    set.values = set.kind == "map" and elements.types(spec.map or spec.data) or nil
+  end
+  return set.types, set.values
+end
+
+-- The elements from `first` to `last` as the braces of a command.
+local function braces(set, items, first, last, bare)
+  local types, values = types_of(set)
+  local parts = {}
+  for i = first, last do
+    parts[#parts + 1] = elements.text(items[i], types, values, bare)
+  end
+  return "{ " .. table.concat(parts, ", ") .. " }"
+end
+
+local function command(set, verb, items, first, last, bare)
+  return ("%s element %s %s"):format(verb, handle.path_of(set), braces(set, items, first, last, bare))
+end
+
+local function is_emsgsize(err)
+  return getmetatable(err) == core.Error and (err.code == "EMSGSIZE" or err.code == "ENOBUFS" and err.committed == nil)
+end
+
+-- In pieces; a piece that the socket does not take (nothing was sent then) is halved.
+local function send(set, verb, items, bare, opts)
+  local op = set.kind .. " " .. verb
+  if commit.collecting(set.nft) then
+    handle.write(set, command(set, verb, items, 1, #items, bare), op)
+    return
+  end
+  local first, piece = 1, PIECE
+  while first <= #items do
+    local last = math.min(first + piece - 1, #items)
+    local ok, err = pcall(handle.write, set, command(set, verb, items, first, last, bare), op,
+      { echo = false, timeout = opts and opts.timeout })
+    if ok then
+      first = last + 1
+    elseif is_emsgsize(err) and last > first then
+      piece = (last - first + 1) // 2
+    else
+      if getmetatable(err) == core.Error and first > 1 then
+        err.done = first - 1
+        err.kernel = ("%s\n  (%d of %d elements were dealt with before)"):format(err.kernel or "", first - 1, #items)
+      end
+      error(err, 0)
+    end
+  end
+end
+
+--- Whether so few elements can be part of the set's own creation.
+function methods.fits(_, items)
+  return type(items) ~= "table" or #items <= PIECE
+end
+
+function methods.add_text(set, items)
+  items = elements.list(items, set.kind == "map")
+  if #items == 0 then
+    return ""
+  end
+  return command(set, "add", items, 1, #items)
+end
+
+--- Add elements. Those that are there already stay as they are.
+-- More than 8,192 elements travel in several transactions: bounded memory, but not all or nothing;
+-- `done` of the error says how many are in. In a transaction they are all one commit.
+-- @tparam table items a list of elements: scalars ("10.0.0.1", 80, "10.0.0.0/24", "10.0.0.1-10.0.0.9"),
+--   tables of the parts of a concatenation with `timeout`, `expires`, `comment`, `counter`, and
+--   for maps `value`; or for maps a table from keys to values
+-- @tparam[opt] table opts `timeout` in seconds for each piece
+-- @return the set
+-- @usage set:add{ "10.0.0.1", { "10.0.0.2", timeout = "1h", comment = "guest" } }
+function methods.add(set, items, opts)
+  return quote.guard(function()
+    items = elements.list(items, set.kind == "map")
+    if #items > 0 then
+      send(set, "add", items, false, opts)
+    end
+    return set
+  end)
+end
+
+--- Remove elements; all must be there.
+function methods.del(set, items, opts)
+  return quote.guard(function()
+    if items == nil then
+      handle.write(set, ("delete %s %s"):format(set.kind, handle.path_of(set)), set.kind .. " del")
+      return set
+    end
+    local keys = {}
+    if type(items) == "table" and items[1] == nil and set.kind == "map" then
+      for key in pairs(items) do
+        keys[#keys + 1] = key
+      end
+    else
+      keys = elements.list(items, false)
+    end
+    if #keys > 0 then
+      send(set, "delete", keys, true, opts)
+    end
+    return set
+  end)
+end
+
+methods.delete = methods.del
+
+local function listed(set)
+  local o = handle.need(set)
+  local is_map, list = set.kind == "map", {}
+  for i, item in ipairs(o.elem or {}) do
+    list[i] = elements.from_json(item, is_map)
+  end
+  return list
+end
+
+--- All elements, as `add` takes them.
+function methods.list(set)
+  return quote.guard(listed, set)
+end
+
+function methods.each(set)
+  local list, i = set:list(), 0
+  return function()
+    i = i + 1
+    return list[i]
+  end
+end
+
+--- Remove all elements.
+function methods.flush(set)
+  quote.guard(handle.write, set, ("flush %s %s"):format(set.kind, handle.path_of(set)), set.kind .. " flush")
+  return set
+end
+
+--- Put these elements in place of those that are there, in one commit.
+function methods.replace(set, items)
+  return quote.guard(function()
+    local text = ("flush %s %s\n%s"):format(set.kind, handle.path_of(set), set:add_text(items))
+    handle.write(set, text, set.kind .. " replace", { echo = false })
+    return set
+  end)
+end
+
+local unit_seconds = { d = 86400, h = 3600, m = 60, s = 1, ms = 0 }
+
+-- "1h59m3s20ms" -> 7143
+local function seconds(text)
+  local sum = 0
+  for number, unit in (text or ""):gmatch "(%d+)(%l+)" do
+    sum = sum + math.tointeger(tonumber(number)) * unit_seconds[unit]
+  end
+  return text and sum
+end
+
+-- What hangs on an element, in nft's text: " timeout 1h expires 59m comment \"x\" counter packets 1 bytes 2 : drop"
+local function parse_hanging(text)
+  local item = {}
+  local packets, bytes = text:match " counter packets (%d+) bytes (%d+)"
+  if packets then
+    item.counter = { packets = math.tointeger(tonumber(packets)), bytes = math.tointeger(tonumber(bytes)) }
+  end
+  item.timeout, item.expires = seconds(text:match " timeout ([%ddhms]+)"), seconds(text:match " expires ([%ddhms]+)")
+  item.comment = text:match ' comment "([^"]*)"'
+  item.value = text:match '^.* : "?(.-)"?$'
+  return item
+end
+
+--- The element that holds a key (in a set of intervals, the interval); nil where there is none.
+-- @tparam string|number|table key as for `add`
+-- @treturn ?table its parts, with timeout, expires (seconds), comment, counter and value
+function methods.find(set, key)
+  return quote.guard(function()
+    local text = command(set, "get", { key }, 1, 1, true)
+    local ok, answer = pcall(session.run, set.nft.ns, text .. "\n", {}, set.kind .. " find")
+    if not ok then
+      if getmetatable(answer) == core.Error and answer.nft == "Could not process rule: No such file or directory" then
+        return nil
+      end
+      error(answer, 0)
+    end
+    local found = answer:match "elements = { (.-) }\n" or ""
+    local bare = found:match "^(.-) timeout " or found:match "^(.-) expires " or found:match "^(.-) counter "
+      or found:match "^(.-) comment " or found:match "^(.-) : " or found
+    local item = parse_hanging(found:sub(#bare + 1))
+    for part in (bare .. " . "):gmatch '"?(.-)"? %. ' do
+      item[#item + 1] = math.tointeger(tonumber(part)) or part
+    end
+    return item
+  end)
+end
+
+--- Whether a key is in it.
+function methods.has(set, key)
+  return set:find(key) ~= nil
+end
+
+--- Set the counters of all elements to zero; nft 1.0.6 can only put them anew, so that what passes
+-- between reading and writing is not counted.
+-- @treturn {table,...} the elements as they were
+function methods.reset(set)
+  return quote.guard(function()
+    local was, fresh = listed(set), {}
+    for i, item in ipairs(was) do
+      local copy = item
+      if type(item) == "table" then
+        copy = {}
+        for key, value in pairs(item) do
+          copy[key] = value
+        end
+        copy.counter = item.counter and { packets = 0, bytes = 0 }
+      end
+      fresh[i] = copy
+    end
+    set:replace(fresh)
+    return was
+  end)
+end
+
+local properties = {
+  count = function(set)
+    return #(handle.need(set).elem or {})
+  end,
+}
+
+handle.class("set", "netns.Set", methods, properties)
+handle.class("map", "netns.Map", methods, properties)
