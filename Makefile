@@ -150,6 +150,26 @@ test-apicheck: deps-test deps-apicheck
 	$(Q)CC='$(CC)' spec/support/build-lua build/apicheck/lua
 	$(Q)$(call lane,apicheck,-O1 -g)
 
+# --- the specs under a kernel that has everything: spec/kernel ---------------
+
+KERNEL_TIMEOUT ?= 1400
+STOCK_SPEC     ?= $(wildcard spec/kernel/*_spec.lua spec/kinds/*_spec.lua)
+ifneq ($(SPEC),spec)
+STOCK_SPEC     := $(SPEC)
+endif
+in_guest = $(in_tree) CC='$(CC)' TIMEOUT='$(KERNEL_TIMEOUT)' spec/kernel/suite
+
+.PHONY: test-kernel test-kernel-stock
+# a User-Mode Linux, built once from Debian's kernel source
+test-kernel: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(in_guest) uml $(ARGS) $(SPEC)
+
+# Debian's own kernel, modules and all, in QEMU's emulation: some ten times slower
+test-kernel-stock: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(in_guest) qemu $(ARGS) $(STOCK_SPEC)
+
 # WORK="routes star" runs the works whose name holds one of the words.
 WORK ?=
 .PHONY: bench

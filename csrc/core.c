@@ -16,6 +16,7 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_sysctl_open,
         l_nft_open,
         l_nft_monitor_open,
+        l_record_open,
     };
     // clang-format on
 

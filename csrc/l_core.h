@@ -66,6 +66,9 @@ void l_noun_open(lua_State *L);
 void l_link_open(lua_State *L);
 void l_batch_open(lua_State *L);
 
+/* l_record.c */
+void l_record_open(lua_State *L);
+
 /* l_sysctl.c */
 void l_sysctl_open(lua_State *L);
 

@@ -202,13 +202,14 @@ static int l_process_kill(lua_State *L)
     return 1;
 }
 
-/* p:fd(which?): for event loops. Readable pidfd: it has ended. nil for a stream without a pipe. */
+/* p:fd(which?): for event loops, or as a stream of another process. Readable pidfd: it has ended.
+ * nil for a stream without a pipe. */
 static int l_process_fd(lua_State *L)
 {
     static const char *const names[] = {"pidfd", "stdin", "stdout", "stderr", NULL};
     struct l_process *p = l_process_check(L);
-    int fds[] = {p->proc.pidfd, p->proc.in, p->proc.out.fd, p->proc.err.fd};
-    int fd = fds[luaL_checkoption(L, 2, "pidfd", names)];
+    int which = luaL_checkoption(L, 2, "pidfd", names);
+    int fd = which == 0 ? p->proc.pidfd : spawn_lend(&p->proc, which - 1);
 
     if (fd >= 0)
         lua_pushinteger(L, fd);

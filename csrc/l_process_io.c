@@ -174,8 +174,7 @@ int l_process_close_stdin(lua_State *L)
 {
     struct l_process *p = l_process_check(L);
 
-    close_fd(&p->proc.in);
-    p->proc.feed = NULL;
+    spawn_close_in(&p->proc);
     p->stdin_closed = true;
     return 0;
 }

@@ -302,9 +302,10 @@ static void read_output(lua_State *L, struct l_spawn_args *args, int i)
 
 void l_spawn_args(lua_State *L, struct l_spawn_args *args)
 {
-    static const char *const keys[] = {"env",    "clear_env", "cwd",     "stdin",
-                                       "stdout", "stderr",    "timeout", "check",
-                                       "mounts", "detach",    "ready",   NULL};
+#define BOTH                                                                                       \
+    "env", "clear_env", "cwd", "stdin", "stdout", "stderr", "timeout", "check", "mounts", "detach"
+    static const char *const run_keys[] = {BOTH, NULL}, *const spawn_keys[] = {BOTH, "ready", NULL};
+#undef BOTH
     const char *op = args->op;
     struct spawn_request *request = &args->request;
 
@@ -312,7 +313,7 @@ void l_spawn_args(lua_State *L, struct l_spawn_args *args)
     request->netns = args->ns->fd;
     request->etc = args->ns->name;
     request->argv = read_argv(L, op);
-    l_check_keys(L, OPTS, op, keys);
+    l_check_keys(L, OPTS, op, args->run ? run_keys : spawn_keys);
     request->envp = read_env(L, op);
     request->cwd = l_opt_str(L, OPTS, op, "cwd");
     request->mounts = l_opt_bool(L, OPTS, op, "mounts", 1);

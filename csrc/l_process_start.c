@@ -6,9 +6,6 @@
 
 #include "l_process.h"
 
-/* How much a spawned process may write before somebody has to read or wait. */
-#define PIPE_SIZE (1024 * 1024)
-
 static int open_pipe(struct l_process *p, int i)
 {
     struct spawn_proc *proc = &p->proc;
@@ -83,16 +80,6 @@ static void feed_text(lua_State *L, struct l_process *p, const struct l_stdio *s
     p->proc.feed_last = true;
 }
 
-/* Room for bursts while nobody reads; less where the system's limit is lower. */
-static void widen_pipes(struct l_process *p)
-{
-    int fds[] = {p->proc.out.fd, p->proc.err.fd};
-
-    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-        if (fds[i] >= 0)
-            fcntl(fds[i], F_SETPIPE_SZ, PIPE_SIZE);
-}
-
 static void start(lua_State *L, struct l_process *p, struct l_spawn_args *args)
 {
     struct nserr e;
@@ -118,7 +105,7 @@ static void start(lua_State *L, struct l_process *p, struct l_spawn_args *args)
         return;
     close_fd(&p->give[1]);
     close_fd(&p->give[2]);
-    widen_pipes(p);
+    spawn_widen(&p->proc);
 }
 
 struct l_process *l_process_start(lua_State *L, bool run)

@@ -61,7 +61,9 @@ int spawn_child_main(void *plan);
 
 /* What came out of the child and was not read yet: data[at .. len). */
 struct spawn_stream {
-    int fd; /* our end; -1: at end of file, or not a pipe */
+    int fd;    /* our end; -1: at end of file, or not a
+                  pipe */
+    bool wide; /* the pipe is as large as it may be */
     struct bytes buf;
     size_t at;
 };
@@ -72,6 +74,7 @@ struct spawn_proc {
     int pidfd;
     bool detached;
     int in;           /* our end of its stdin, or -1 */
+    int lent[3];      /* descriptors that spawn_lend gave out, or -1 */
     const char *feed; /* bytes waiting to be written to it */
     size_t feed_len;
     bool feed_last; /* close stdin behind them */
@@ -99,8 +102,16 @@ void spawn_init(struct spawn_proc *p);
  * A reader that is gone is not an error: feed becomes NULL and `in` -1. */
 int spawn_pump(struct spawn_proc *p, int64_t until, const sigset_t *mask, struct nserr *e);
 
-/* Take everything the pipes hold at this moment. */
-int spawn_drain(struct spawn_proc *p, struct nserr *e);
+/* A stream (0 to 2) for somebody outside, who may make it another child's: a second descriptor of
+ * the pipe, which blocks as programs expect, and is closed together with ours. -1: there is none.
+ */
+int spawn_lend(struct spawn_proc *p, int stream);
+
+/* Room in the output pipes for bursts while nobody reads. */
+void spawn_widen(struct spawn_proc *p);
+
+/* Its stdin ends. */
+void spawn_close_in(struct spawn_proc *p);
 
 /* Forget the first `len` unread bytes. */
 void spawn_consume(struct spawn_stream *s, size_t len);

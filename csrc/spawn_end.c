@@ -252,12 +252,13 @@ void spawn_end(struct spawn_proc *p, int64_t patience, struct spawn_orphans *o)
     if (p->pidfd >= 0)
         end_process(p, patience, o);
     close_fd(&p->pidfd);
-    close_fd(&p->in);
+    spawn_close_in(p);
     close_fd(&p->out.fd);
     close_fd(&p->err.fd);
+    close_fd(&p->lent[1]);
+    close_fd(&p->lent[2]);
     bytes_free(&p->out.buf);
     bytes_free(&p->err.buf);
     p->out.at = p->err.at = 0;
-    p->feed = NULL;
     errno = saved;
 }

@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "spawn.h"
 
 #define READ_AT_LEAST ((size_t)4096) /* the buffers double: more soon, where there is more */
+#define PIPE_USUAL    ((size_t)64 * 1024)
+#define PIPE_WIDE     (1024 * 1024) /* what everybody may have, unless the system is set otherwise */
 #define WRITE_AT_MOST ((size_t)1024 * 1024)
 
 int64_t spawn_now(void)
@@ -26,7 +29,8 @@ int64_t spawn_after(double seconds)
 
 void spawn_init(struct spawn_proc *p)
 {
-    *p = (struct spawn_proc){.pidfd = -1, .in = -1, .out = {.fd = -1}, .err = {.fd = -1}};
+    *p = (struct spawn_proc){.pidfd = -1, .in = -1, .out.fd = -1, .err.fd = -1};
+    p->lent[0] = p->lent[1] = p->lent[2] = -1;
 }
 
 void spawn_consume(struct spawn_stream *s, size_t len)
@@ -41,8 +45,27 @@ void spawn_consume(struct spawn_stream *s, size_t len)
     }
 }
 
+static void widen(struct spawn_stream *s)
+{
+    if (s->fd >= 0 && !s->wide)
+        fcntl(s->fd, F_SETPIPE_SZ, PIPE_WIDE);
+    s->wide = true;
+}
+
+void spawn_widen(struct spawn_proc *p)
+{
+    widen(&p->out);
+    widen(&p->err);
+}
+
+static void close_output(struct spawn_proc *p, struct spawn_stream *s)
+{
+    close_fd(&s->fd);
+    close_fd(&p->lent[s == &p->out ? 1 : 2]);
+}
+
 /* 1: something happened (bytes or end of file), 0: nothing there, or -errno. */
-static int take_chunk(struct spawn_stream *s, struct nserr *e)
+static int take_chunk(struct spawn_proc *p, struct spawn_stream *s, struct nserr *e)
 {
     ssize_t len;
 
@@ -56,7 +79,9 @@ static int take_chunk(struct spawn_stream *s, struct nserr *e)
     else if (len < 0)
         return nserr_sys(e, errno, "read", NULL);
     else
-        close_fd(&s->fd);
+        close_output(p, s);
+    if (s->buf.len > PIPE_USUAL)
+        widen(s);
     return 1;
 }
 
@@ -102,8 +127,7 @@ static int give_chunk(struct spawn_proc *p, struct nserr *e)
     if (written < 0 && errno != EPIPE)
         return nserr_sys(e, errno, "write", NULL);
     if (written < 0) { /* the reader is gone: what is left has nowhere to go */
-        close_fd(&p->in);
-        p->feed = NULL;
+        spawn_close_in(p);
         return 1;
     }
     p->feed += written;
@@ -111,7 +135,7 @@ static int give_chunk(struct spawn_proc *p, struct nserr *e)
     if (p->feed_len == 0) {
         p->feed = NULL;
         if (p->feed_last)
-            close_fd(&p->in);
+            spawn_close_in(p);
     }
     return 1;
 }
@@ -159,9 +183,9 @@ int spawn_pump(struct spawn_proc *p, int64_t until, const sigset_t *mask, struct
 
     if (ready < 0)
         return errno == EINTR ? -EINTR : nserr_sys(e, errno, "poll", NULL);
-    if (fds[1].revents && (err = take_chunk(&p->out, e)) < 0)
+    if (fds[1].revents && (err = take_chunk(p, &p->out, e)) < 0)
         return err;
-    if (fds[2].revents && (err = take_chunk(&p->err, e)) < 0)
+    if (fds[2].revents && (err = take_chunk(p, &p->err, e)) < 0)
         return err;
     if (fds[3].revents && (err = give_chunk(p, e)) < 0)
         return err;
@@ -171,17 +195,32 @@ int spawn_pump(struct spawn_proc *p, int64_t until, const sigset_t *mask, struct
     return err ? err : ready > 0;
 }
 
-int spawn_drain(struct spawn_proc *p, struct nserr *e)
+/* A pipe opened once more has flags of its own. Not blocking while it is opened: without a reader
+ * that would wait for one. */
+static int open_again(int fd, int flags)
 {
-    struct spawn_stream *streams[] = {&p->out, &p->err};
+    char path[40];
+    int again;
 
-    for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
-        int more = 1;
+    snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", fd);
+    again = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+    if (again >= 0)
+        fcntl(again, F_SETFL, 0);
+    return again;
+}
 
-        while (streams[i]->fd >= 0 && more > 0)
-            more = take_chunk(streams[i], e);
-        if (more < 0)
-            return more;
-    }
-    return 0;
+int spawn_lend(struct spawn_proc *p, int stream)
+{
+    int ours[] = {p->in, p->out.fd, p->err.fd};
+
+    if (ours[stream] >= 0 && p->lent[stream] < 0)
+        p->lent[stream] = open_again(ours[stream], stream == 0 ? O_WRONLY : O_RDONLY);
+    return p->lent[stream] >= 0 ? p->lent[stream] : ours[stream];
+}
+
+void spawn_close_in(struct spawn_proc *p)
+{
+    close_fd(&p->in);
+    close_fd(&p->lent[0]);
+    p->feed = NULL;
 }

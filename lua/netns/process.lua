@@ -79,7 +79,8 @@ local Process = core.Process
 --- Let it read the end of its input.
 -- @function Process:close_stdin
 
---- A file descriptor for an event loop: of "pidfd" (readable when it has ended), "stdin", "stdout" or "stderr".
+--- A file descriptor, for an event loop or as a stream of another process.
+-- Of "pidfd" (readable when it has ended), "stdin", "stdout" or "stderr".
 -- @function Process:fd
 -- @tparam[opt="pidfd"] string which
 -- @treturn ?integer nil where there is none; it stays the Process's own

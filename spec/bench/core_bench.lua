@@ -1,29 +1,11 @@
 -- The core beside iproute2 and beside the floor (floor.c): routes, addresses, namespaces, a hub.
 local bench = require "spec.bench.bench"
 local netns = require "netns"
+local program = require "spec.bench.floor"
 local sh = require "spec.support.sh"
 
--- The floor program, built once in a folder of its own; it measures its own work.
-local floor_path
 local function floor(work, n, column)
-  return {
-    "floor",
-    run = function()
-      local out = sh.run { "unshare", "-n", floor_path, work, tostring(n) }
-      local seconds = {}
-      for word in out:gmatch "%S+" do
-        seconds[#seconds + 1] = tonumber(word)
-      end
-      return seconds[column]
-    end,
-    needs = function()
-      if not floor_path then
-        floor_path = "build/floor"
-        sh.run { "sh", "-c", "${CC:-cc} -O2 -o build/floor spec/bench/floor.c" }
-      end
-      return true
-    end,
-  }
+  return program("floor", { work, n }, column)
 end
 
 -- A file of commands for `ip -batch`, with how to run it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # What the scripts of spec/kernel share: the cache, Debian packages, and the job a guest is to run.
 #

@@ -175,14 +175,16 @@ function features.skip(reason)
   end
 end
 
---- Skip (or fail, with NETNS_FULL_KERNEL=1) unless the kernel has all these features.
+--- Skip (or fail, with NETNS_FULL_KERNEL=1) unless the kernel has all these features. The features
+-- that a lane's kernel is known to lack (NETNS_KERNEL_LACKS="amt rpl") are skipped there, too.
 -- @tparam string ... names as for `features.has`
 function features.need(...)
   for _, name in ipairs { ... } do
     local there, why = features.has(name)
     if not there then
       local reason = ("this kernel has no %s (%s)"):format(name, why)
-      if os.getenv "NETNS_FULL_KERNEL" == "1" then
+      local lacks = (" %s "):format(os.getenv "NETNS_KERNEL_LACKS" or "")
+      if os.getenv "NETNS_FULL_KERNEL" == "1" and not lacks:find((" %s "):format(name), 1, true) then
         error(reason .. ", and this lane must have it", 2)
       end
       features.skip(reason)

@@ -1,0 +1,225 @@
+--- Is a description well formed? Every key, type and range, before anything is computed of it.
+--
+-- All findings at once, each `{ path = "nodes.gw.links[2].delay", message = "..." }`. What can only be known when
+-- addresses are assigned (overlaps, duplicates, names that clash) is found by netns.topology.model.
+-- @module netns.topology.check
+local ip = require "netns.topology.ip"
+local words = require "netns.topology.words"
+
+local check = {}
+
+-- Kinds of values: each returns nil, or what the value must be -------------------------------------------------
+
+local function is(kind, what)
+  return function(value)
+    return type(value) ~= kind and what or nil
+  end
+end
+
+local function integer(min, max)
+  return function(value)
+    if math.type(value) ~= "integer" or value < min or value > max then
+      return ("an integer from %d to %d"):format(min, max)
+    end
+  end
+end
+
+local function one_of(...)
+  local allowed = { ... }
+  return function(value)
+    for _, candidate in ipairs(allowed) do
+      if candidate == value then
+        return nil
+      end
+    end
+    local hint = type(value) == "string" and words.hint(value, allowed) or ""
+    return "one of " .. table.concat(allowed, ", ") .. hint
+  end
+end
+
+local function node_name(value)
+  if type(value) ~= "string" or #value > 64 or not value:match "^[%w_][%w_.-]*$" or value:find("..", 1, true) then
+    return 'a name of 1 to 64 letters, digits, "_", "-" or "." that begins with a letter, a digit or "_"'
+  end
+end
+
+local function interface_name(value)
+  if type(value) ~= "string" or value == "" or #value > 128 or value:find "[/:%s]" or value == "." or value == ".." then
+    return 'a name of an interface, without "/", ":" or spaces'
+  end
+end
+
+-- One text, or a list of two of different families.
+local function of_families(parse)
+  return function(value)
+    local list = type(value) == "table" and value or { value }
+    local seen = {}
+    if #list == 0 or #list > 2 then
+      return "one, or a list of one IPv4 and one IPv6"
+    end
+    for _, text in ipairs(list) do
+      local p, why = parse(text)
+      if not p then
+        return why
+      elseif seen[p.family] then
+        return "one of each family"
+      end
+      seen[p.family] = true
+    end
+  end
+end
+
+local subnet = of_families(function(text)
+  local p, why = ip.prefix(text)
+  if not p or not tostring(text):find("/", 1, true) then
+    return nil, 'a prefix such as "10.1.0.0/24"' .. (p and "" or ("; %s %s"):format(tostring(text), why or ""))
+  end
+  return p
+end)
+
+local address = of_families(function(text)
+  local p = ip.prefix(text, true)
+  return p, 'an address such as "10.1.0.1" or "10.1.0.1/24"'
+end)
+
+local function unit(read, what)
+  return function(value)
+    return not read(value) and what or nil
+  end
+end
+
+local time = unit(words.time, 'a time such as "10ms", or seconds as a number')
+local rate = unit(words.rate, 'a rate such as "50mbit", or bit/s as a number')
+local share = unit(words.share, 'a share such as "1%", or a fraction from 0 to 1')
+
+local boolean = is("boolean", "true or false")
+local text = is("string", "a string")
+
+-- The shapes of tables ------------------------------------------------------------------------------------------
+
+local link = {
+  to = node_name, subnet = subnet, address = address, to_address = address, cost = integer(1, 65535),
+  mtu = integer(68, 65535), name = interface_name, to_name = interface_name,
+  delay = time, jitter = time, loss = share, rate = rate, duplicate = share, reorder = share, corrupt = share,
+}
+--- The keys of a link that impair it.
+check.impairments = { "delay", "jitter", "loss", "rate", "duplicate", "reorder", "corrupt" }
+
+local publish = {
+  proto = one_of("tcp", "udp"), port = integer(1, 65535), to = node_name, to_port = integer(1, 65535),
+}
+
+local process = {
+  argv = is("table", "a list of strings"), env = is("table", "a table"), cwd = text,
+  ready = is("table", "a table such as { tcp = 80 }"),
+}
+
+local pools = { lan4 = subnet, link4 = subnet, lan6 = subnet, link6 = subnet }
+
+local nat = { out = node_name, publish = "list of publish" }
+
+local node = {
+  kind = one_of("host", "router", "switch"), links = "list of link", nat = "table nat",
+  firewall = text, sysctl = is("table", "a table of sysctls by name"), run = "list of process",
+  routing = boolean, forwarding = boolean,
+}
+
+local top = {
+  name = node_name, nodes = is("table", "a table of nodes by name"), pools = "table pools", ipv4 = boolean,
+  ipv6 = boolean, routing = one_of(true, false, "neighbours"),
+}
+-- one_of prints its words; routing has two that are none
+top.routing = function(value)
+  if value ~= true and value ~= false and value ~= "neighbours" then
+    return 'true, false or "neighbours"'
+  end
+end
+
+local shapes = { link = link, publish = publish, process = process, pools = pools, nat = nat, node = node, top = top }
+
+local check_table
+
+local function check_value(findings, path, rule, value)
+  local container, shape = nil, nil
+  if type(rule) == "string" then
+    container, shape = rule:match "^(%a+) o?f? ?(%a+)$"
+  end
+  if container == "list" then
+    if type(value) ~= "table" then
+      findings[#findings + 1] = { path = path, message = "must be a list of tables" }
+      return
+    end
+    for key, item in pairs(value) do
+      if math.type(key) ~= "integer" then
+        findings[#findings + 1] = { path = path, message = ("must be a list; it has a key %s"):format(tostring(key)) }
+      else
+        check_table(findings, ("%s[%d]"):format(path, key), shape, item)
+      end
+    end
+  elseif container == "table" then
+    check_table(findings, path, shape, value)
+  else
+    local must = rule(value)
+    if must then
+      local got = type(value) == "string" and ("%q"):format(value) or tostring(value)
+      findings[#findings + 1] = { path = path, message = ("must be %s; got %s"):format(must, got) }
+    end
+  end
+end
+
+function check_table(findings, path, shape, value)
+  local rules = shapes[shape]
+  if type(value) ~= "table" then
+    findings[#findings + 1] = { path = path, message = "must be a table; got " .. type(value) }
+    return
+  end
+  for _, key in ipairs(words.sorted(value)) do
+    local here = path == "" and tostring(key) or path .. "." .. tostring(key)
+    if rules[key] then
+      check_value(findings, here, rules[key], value[key])
+    else
+      local hint = words.hint(tostring(key), words.sorted(rules))
+      findings[#findings + 1] = { path = here, message = "unknown key" .. hint }
+    end
+  end
+end
+
+local function required(findings, path, t, key)
+  if type(t) == "table" and t[key] == nil then
+    findings[#findings + 1] = { path = path, message = ("%s is missing"):format(key) }
+  end
+end
+
+--- The findings about a description's form.
+-- @tparam table data a plain description
+-- @treturn {table,...} empty if it is well formed
+function check.form(data)
+  local findings = {}
+  check_table(findings, "", "top", data)
+  if type(data.nodes) ~= "table" then
+    return findings
+  end
+  for _, name in ipairs(words.sorted(data.nodes)) do
+    local path, value = "nodes." .. tostring(name), data.nodes[name]
+    local must = node_name(name)
+    if must then
+      findings[#findings + 1] = { path = path, message = "a node must have " .. must }
+    end
+    check_table(findings, path, "node", value)
+    if type(value) == "table" then
+      required(findings, path, value, "kind")
+      for i, l in ipairs(type(value.links) == "table" and value.links or {}) do
+        required(findings, ("%s.links[%d]"):format(path, i), l, "to")
+      end
+      if value.nat ~= nil then
+        required(findings, path .. ".nat", value.nat, "out")
+      end
+      for i, p in ipairs(type(value.run) == "table" and value.run or {}) do
+        required(findings, ("%s.run[%d]"):format(path, i), p, "argv")
+      end
+    end
+  end
+  return findings
+end
+
+return check

@@ -1,0 +1,124 @@
+--- Topologies: described as data, checked and planned without privileges, brought up as labs.
+-- @module netns.topology
+local check = require "netns.topology.check"
+local description = require "netns.topology.description"
+local draw = require "netns.topology.draw"
+local literal = require "netns.topology.literal"
+local model = require "netns.topology.model"
+local patterns = require "netns.topology.patterns"
+local plan = require "netns.topology.plan"
+local routing = require "netns.topology.routing"
+
+local topology = { new = description.new, from = description.from }
+
+for name, pattern in pairs(patterns) do
+  topology[name] = pattern
+end
+
+local Topology = description.Topology
+
+-- The model, and the findings about form and meaning.
+local function examine(self)
+  local findings = check.form(self.data)
+  if #findings > 0 then
+    return nil, findings
+  end
+  local m = model.build(self.data)
+  return m, m.findings
+end
+
+local function findings_text(name, findings)
+  local lines = { ("topology %s: %d mistake%s"):format(name or "?", #findings, #findings == 1 and "" or "s") }
+  for _, finding in ipairs(findings) do
+    lines[#lines + 1] = ("  %s: %s"):format(finding.path, finding.message)
+  end
+  return table.concat(lines, "\n")
+end
+
+--- Every mistake of the description, at once.
+-- @treturn {table,...} `{ path = "nodes.gw.links[2].subnet", message = "..." }` each; empty if there is none
+function Topology:check()
+  local _, findings = examine(self)
+  return findings
+end
+
+--- What the description means: nodes, interfaces, addresses, routes. Raises where `check` finds mistakes.
+function Topology:model()
+  local m, findings = examine(self)
+  if #findings > 0 then
+    error(findings_text(self.data.name, findings), 2)
+  end
+  routing.add(m)
+  return m
+end
+
+--- The ordered operations that build it; prints as a shell script. Needs no privileges.
+-- @treturn Plan
+-- @usage print(topology.star { hosts = 2 }:plan())
+function Topology:plan()
+  return plan.make(self:model())
+end
+
+--- A picture of it, as described.
+-- @tparam[opt="text"] string format "text", "dot" (Graphviz) or "mermaid"
+function Topology:draw(format)
+  return draw.draw(self:model(), format)
+end
+
+function Topology:__tostring()
+  return self:draw "text"
+end
+
+--- Bring it up: all or nothing.
+-- @tparam[opt] table opts `name`: make the namespaces visible as NAME.NODE for `ip netns exec`; `progress`: called
+--   with how much is done and how much there is
+-- @treturn Lab
+-- @raise where `check` finds mistakes, or with the node and the line of the description that failed
+-- @usage local lab <close> = topology.star { hosts = 3 }:up()
+function Topology:up(opts)
+  return require("netns.topology.named").up(self:plan(), self.data, opts or {})
+end
+
+--- Write a description to a file, as a Lua table.
+-- @tparam Topology|table t
+-- @tparam string path
+function topology.save(t, path)
+  local text = literal.write(description.from(t).data)
+  local file = assert(io.open(path, "w"))
+  assert(file:write(text))
+  assert(file:close())
+end
+
+--- Read a description from a file. The file is parsed, never executed.
+-- @tparam string path
+-- @treturn Topology
+-- @raise with the line where the file is not a table of plain values
+function topology.load(path)
+  local file = assert(io.open(path, "r"))
+  local text = file:read "a"
+  file:close()
+  return description.from(literal.read(text, path))
+end
+
+--- Remove what named labs left behind whose owners are dead. What a live one holds is never touched: its lock proves
+-- that it is held.
+-- @treturn {string,...} the names of the labs removed
+function topology.sweep()
+  return require("netns.topology.named").sweep()
+end
+
+--- The live lab of that name, brought up by another process. Closing it does not bring it down.
+-- @tparam string name
+-- @treturn Lab
+function topology.attach(name)
+  return require("netns.topology.named").attach(name)
+end
+
+--- Read namespaces that are there into a description that brings up the same network again.
+-- @tparam table namespaces Namespaces by the names their nodes shall have
+-- @treturn Topology
+function topology.capture(namespaces)
+  return require("netns.topology.capture").capture(namespaces)
+end
+
+return topology

@@ -1,0 +1,364 @@
+--- Labs: topologies that are up.
+--
+-- `lab.NODE` is the node's Namespace, which in a lab knows more: its addresses, and the other nodes by name.
+-- @module netns.topology.lab
+local core = require "netns.core"
+local draw = require "netns.topology.draw"
+local drift = require "netns.topology.drift"
+local ip = require "netns.topology.ip"
+local plan = require "netns.topology.plan"
+local printing = require "netns.print"
+local up = require "netns.topology.up"
+local words = require "netns.topology.words"
+
+local lab = {}
+local methods = {}
+local Lab = { __name = "netns.Lab" }
+
+-- Which lab and node a Namespace is: { lab =, node = }.
+local place_of = setmetatable({}, { __mode = "k" })
+
+-- What is behind a Lab, kept out of its fields so that every name can be a node's.
+local inner = setmetatable({}, { __mode = "k" })
+
+local function state_of(self)
+  local state = inner[self]
+  if not state then
+    error("a Lab expected", 3)
+  elseif state.closed then
+    error("the lab is closed", 3)
+  end
+  return state
+end
+
+local function remember(self, state)
+  for _, node in ipairs(state.plan.model.nodes) do
+    place_of[state.spaces[node.name]] = { lab = self, node = node }
+  end
+end
+
+--- A Lab of namespaces that are up.
+function lab.wrap(p, spaces, spawned, opts)
+  local self = setmetatable({}, Lab)
+  inner[self] = { plan = p, spaces = spaces, spawned = spawned, name = opts.name, release = opts.release,
+    new_space = opts.new_space }
+  remember(self, inner[self])
+  return self
+end
+
+-- Addresses of a node, given a family "inet" or "inet6" (nil: both), IPv4 first.
+local function addresses_of(node, family)
+  local list = {}
+  for _, number in ipairs { 4, 6 } do
+    if not family or family == (number == 4 and "inet" or "inet6") then
+      for _, iface in ipairs(node.ifaces) do
+        local a = iface.addrs[number]
+        if a then
+          list[#list + 1] = ip.format(number, a.hi, a.lo)
+        end
+      end
+    end
+  end
+  return list
+end
+
+-- A node by its Namespace or name.
+local function find(state, which, what)
+  if type(which) == "string" then
+    local node = state.plan.model.by_name[which]
+    if not node then
+      error(("%s: there is no node \"%s\"%s"):format(what, which,
+        words.hint(which, words.sorted(state.plan.model.by_name))), 3)
+    end
+    return node
+  end
+  local place = place_of[which]
+  if not place or state.spaces[place.node.name] ~= which then
+    error(("%s: a node of the lab (or its name) expected, got %s"):format(what, type(which)), 3)
+  end
+  return place.node
+end
+
+-- Nodes as namespaces with more ------------------------------------------------------------------------------------
+
+--- The node's first address, without its length; nil outside of labs.
+function core.properties.address(ns)
+  local place = place_of[ns]
+  return place and addresses_of(place.node)[1]
+end
+
+--- All addresses of the node, IPv4 first.
+function core.properties.addresses(ns)
+  local place = place_of[ns]
+  return place and addresses_of(place.node)
+end
+
+--- The address that others of the lab reach a target by.
+-- @param target a Namespace of a lab, or text, which is given back
+-- @tparam[opt] string family "inet" or "inet6"
+function lab.address(target, family)
+  local place = place_of[target]
+  if place then
+    return addresses_of(place.node, family)[1]
+  end
+  return target
+end
+
+-- Reachability -----------------------------------------------------------------------------------------------------
+
+local function run_probes(probes)
+  repeat
+    local left = probes:step()
+  until left == 0
+end
+
+local Matrix = { __name = "netns.Matrix" }
+Matrix.__index = Matrix
+
+--- A matrix prints as a table: who (rows) reaches whom (columns), "x" where not.
+function Matrix:__tostring()
+  local rows = {}
+  for _, from in ipairs(self.names) do
+    local row = { from = from }
+    for _, to in ipairs(self.names) do
+      local result = self[from] and self[from][to]
+      if result ~= nil then
+        row[to] = result and ("%.2f"):format(result * 1e3) or "x"
+      end
+    end
+    rows[#rows + 1] = row
+  end
+  local columns = { "from" }
+  table.move(self.names, 1, #self.names, 2, columns)
+  return printing.table(rows, columns) .. ("\n%d of %d reached (ms)"):format(self.reached, self.pairs)
+end
+
+--- Ping between all nodes that have addresses, all at once.
+-- @tparam[opt] table opts `family` "inet" (default where there is IPv4) or "inet6", `count` (1), `timeout` (1 s),
+--   `nodes`: names, default all hosts and routers
+-- @treturn table matrix[from][to]: round trip in seconds, or false; `ok`, `reached`, `pairs`, `names`
+function methods.ping_all(self, opts)
+  local state = state_of(self)
+  opts = opts or {}
+  local family = opts.family or (state.plan.model.families[4] and "inet" or "inet6")
+  local matrix = setmetatable({ names = {}, pairs = 0, reached = 0 }, Matrix)
+  local nodes, asked = {}, {}
+  for _, name in ipairs(opts.nodes or {}) do
+    asked[find(state, name, "ping_all")] = true
+  end
+  for _, node in ipairs(state.plan.model.nodes) do
+    local target = addresses_of(node, family)[1]
+    if target and (not opts.nodes or asked[node]) then
+      nodes[#nodes + 1] = { name = node.name, ns = state.spaces[node.name], target = target }
+      matrix.names[#matrix.names + 1] = node.name
+      matrix[node.name] = {}
+    end
+  end
+  local probes <close> = core.probes()
+  local numbers = {}
+  local settings = { count = opts.count or 1, timeout = opts.timeout or 1 }
+  for _, from in ipairs(nodes) do
+    for _, to in ipairs(nodes) do
+      if from ~= to then
+        numbers[#numbers + 1] = { from.name, to.name, probes:add("ping", from.ns, to.target, settings) }
+      end
+    end
+  end
+  run_probes(probes)
+  for _, item in ipairs(numbers) do
+    local result = probes:result(item[3])
+    local reached = (result.received or 0) > 0
+    matrix[item[1]][item[2]] = reached and result.min or false
+    matrix.pairs = matrix.pairs + 1
+    matrix.reached = matrix.reached + (reached and 1 or 0)
+  end
+  matrix.ok = matrix.reached == matrix.pairs
+  return matrix
+end
+
+--- Does a reach b?
+-- @param a a node of the lab, or its name
+-- @param b another, or an address
+-- @tparam[opt] table how `tcp = port`, `udp = port` or nothing (ping); `family`, `timeout` (1 s)
+-- @treturn boolean; and the probe's result
+function methods.reach(self, a, b, how)
+  local state = state_of(self)
+  how = how or {}
+  local from = find(state, a, "reach")
+  local target = type(b) == "string" and not state.plan.model.by_name[b] and b
+    or addresses_of(find(state, b, "reach"), how.family)[1]
+  if not target then
+    error("reach: the other node has no address of that family", 2)
+  end
+  local kind = how.tcp and "tcp" or how.udp and "udp" or "ping"
+  local probes <close> = core.probes()
+  probes:add(kind, state.spaces[from.name], target,
+    { port = how.tcp or how.udp, timeout = how.timeout or 1, count = kind == "ping" and 1 or nil })
+  run_probes(probes)
+  local result = probes:result(1)
+  local shot = result.shots[#result.shots]
+  return kind == "ping" and (result.received or 0) > 0 or (shot and shot.state == "answered") or false, result
+end
+
+--- Ping from this namespace: a node of the same lab, or an address.
+-- @param target Namespace of a lab, or text
+-- @tparam[opt] table opts `count` (1), `timeout` (1 s), `family`
+-- @treturn boolean whether an answer came; and the probe's result
+if not core.Namespace.ping then
+  function core.Namespace.ping(ns, target, opts)
+    opts = opts or {}
+    local address = lab.address(target, opts.family)
+    if type(address) ~= "string" then
+      error("ping: a node of a lab or an address expected", 2)
+    end
+    local probes <close> = core.probes()
+    probes:add("ping", ns, address, { count = opts.count or 1, timeout = opts.timeout or 1 })
+    run_probes(probes)
+    local result = probes:result(1)
+    return (result.received or 0) > 0, result
+  end
+end
+
+-- Links ------------------------------------------------------------------------------------------------------------
+
+-- All links between two nodes; an error where there is none.
+local function links_between(state, a, b, what)
+  local from, to = find(state, a, what), find(state, b, what)
+  local found = {}
+  for _, link in ipairs(state.plan.model.links) do
+    if (link.a == from and link.b == to) or (link.a == to and link.b == from) then
+      found[#found + 1] = link
+    end
+  end
+  if #found == 0 then
+    error(("%s: there is no link between %s and %s"):format(what, from.name, to.name), 3)
+  end
+  return found
+end
+
+local function set_ends(state, links, up_)
+  for _, link in ipairs(links) do
+    for _, iface in ipairs { link.ia, link.ib } do
+      state.spaces[iface.node.name].link:set { dev = iface.index, up = up_ }
+    end
+    link.cut = not up_ or nil
+  end
+end
+
+--- Take the link between two nodes down, at both ends.
+function methods.cut(self, a, b)
+  local state = state_of(self)
+  set_ends(state, links_between(state, a, b, "cut"), false)
+end
+
+--- Bring it up again, with the routes that went with it.
+function methods.restore(self, a, b)
+  local state = state_of(self)
+  local links = links_between(state, a, b, "restore")
+  set_ends(state, links, true)
+  for _, link in ipairs(links) do
+    drift.repair(state, { [link.a.name] = true, [link.b.name] = true })
+  end
+end
+
+--- Impair the link between two nodes, both ways: `delay`, `jitter`, `loss`, `rate`, `duplicate`, `reorder`,
+-- `corrupt`; an empty table takes the impairment away.
+function methods.impair(self, a, b, opts)
+  local state = state_of(self)
+  local qdisc = plan.impairment(opts or {})
+  for _, link in ipairs(links_between(state, a, b, "impair")) do
+    for _, iface in ipairs { link.ia, link.ib } do
+      up.impair(state.spaces[iface.node.name], iface.name, qdisc)
+    end
+  end
+end
+
+-- Drift ------------------------------------------------------------------------------------------------------------
+
+--- What is different in the kernel from the description.
+-- @treturn {table,...} `{ node =, what =, expected =, found = }` each; prints as lines; empty if nothing is
+function methods.diff(self)
+  return drift.diff(state_of(self))
+end
+
+--- Mend what `diff` finds; returns how many findings there were.
+function methods.repair(self)
+  return drift.repair(state_of(self))
+end
+
+--- Become another description: only what differs is changed. Goes back as a whole if a step fails.
+-- @tparam Topology new
+function methods.apply(self, new)
+  local state = state_of(self)
+  drift.apply(state, new:plan())
+  remember(self, state)
+end
+
+-- Pictures and the end -----------------------------------------------------------------------------------------------
+
+--- A picture of the lab as it is now.
+-- @tparam[opt="text"] string format "text", "dot" or "mermaid"
+function methods.draw(self, format)
+  local state = state_of(self)
+  local down = {}
+  for _, link in ipairs(state.plan.model.links) do
+    for _, iface in ipairs { link.ia, link.ib } do
+      local now = state.spaces[iface.node.name].link:get(iface.index)
+      down[link] = down[link] or not now or not now.up
+    end
+  end
+  return draw.draw(state.plan.model, format, { down = down })
+end
+
+--- End the processes, then let the namespaces go. Twice is fine.
+function methods.close(self)
+  local state = inner[self]
+  if not state or state.closed then
+    return
+  end
+  state.closed = true
+  up.down(state.spaces, state.spawned)
+  if state.release then
+    state.release()
+  end
+end
+
+--- The names of the nodes, in natural order.
+function methods.names(self)
+  local names = {}
+  for i, node in ipairs(state_of(self).plan.model.nodes) do
+    names[i] = node.name
+  end
+  return names
+end
+
+--- The namespace of a node, by name.
+function methods.node(self, name)
+  return state_of(self).spaces[name]
+end
+
+--- The plan it follows.
+function methods.plan(self)
+  return state_of(self).plan
+end
+
+function Lab:__index(key)
+  local state = inner[self]
+  return methods[key] or (state and not state.closed and state.spaces[key]) or nil
+end
+
+function Lab.__newindex(_, key)
+  error(("a Lab has no field \"%s\" to assign to"):format(tostring(key)), 2)
+end
+
+function Lab:__tostring()
+  local state = inner[self]
+  return state.closed and "lab (closed)" or methods.draw(self)
+end
+
+Lab.__close = methods.close
+Lab.__gc = methods.close
+Lab.__metatable = "netns.Lab"
+
+lab.methods = methods
+return lab

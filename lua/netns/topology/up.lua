@@ -1,0 +1,180 @@
+--- Carrying out a plan: all or nothing.
+--
+-- Namespaces first, then for each one batch with its links and one with its configuration; what the kernel refuses
+-- is named with the node and the line of the description it comes from, and everything is let go.
+-- @module netns.topology.up
+local core = require "netns.core"
+require "netns.process"
+require "netns.sysctl"
+local plan = require "netns.topology.plan"
+local words = require "netns.topology.words"
+
+local up = {}
+
+-- An error about one operation: say which node and which line of the description.
+local function blame(err, step, path)
+  if getmetatable(err) == core.Error then
+    err.node, err.path = step.name, path
+    return err
+  end
+  return ("%s (node %s%s)"):format(tostring(err), step.name, path and ", " .. path or "")
+end
+
+-- Run fn; on failure raise with step and path, the latter as found by path_of(err).
+local function attempt(step, path_of, fn, ...)
+  local ok, err = pcall(fn, ...)
+  if not ok then
+    error(blame(err, step, type(path_of) == "function" and path_of(err) or path_of), 0)
+  end
+  return err
+end
+
+-- The arguments of a link with its peer's namespace in place.
+local function with_peer(args, spaces)
+  if not args.peer then
+    return args
+  end
+  local copy, peer = {}, {}
+  for key, value in pairs(args) do
+    copy[key] = value
+  end
+  for key, value in pairs(args.peer) do
+    peer[key] = value
+  end
+  peer.node, peer.netns = nil, spaces[args.peer.node]
+  copy.peer = peer
+  return copy
+end
+
+--- One batch of operations on a node.
+-- @tparam table step the node's step
+-- @tparam {table,...} ops
+-- @tparam table spaces namespaces by node name
+function up.batch(step, ops, spaces)
+  if #ops == 0 then
+    return
+  end
+  attempt(step, function(err)
+    local failures = type(err) == "table" and err.failures
+    local op = failures and ops[failures[1].index]
+    return op and op.path
+  end, function()
+    spaces[step.name]:batch(function(b)
+      local nouns = { link = b.link, addr = b.addr, route = b.route }
+      for _, op in ipairs(ops) do
+        local noun = nouns[op.noun]
+        noun[op.verb](noun, op.noun == "link" and op.args.peer and with_peer(op.args, spaces) or op.args)
+      end
+    end)
+  end)
+end
+
+--- Give a link's end its qdisc (nil: none).
+function up.impair(ns, name, qdisc)
+  local argv = { "tc", "qdisc", qdisc and "replace" or "del", "dev", name, "root" }
+  if qdisc then
+    for _, word in ipairs(plan.tc_words(qdisc)) do
+      argv[#argv + 1] = word
+    end
+  end
+  local result = ns:run(argv, { mounts = false })
+  if not result.ok and qdisc then
+    error(("impair %s in %s: %s"):format(name, tostring(ns), (result.stderr:gsub("%s+$", ""))), 0)
+  end
+end
+
+--- Load a ruleset, in one transaction.
+function up.ruleset(ns, text)
+  if core.properties.nft then
+    ns.nft:run(text)
+    return
+  end
+  local result = ns:run({ "nft", "-f", "-" }, { stdin = text, mounts = false })
+  if not result.ok then
+    error(("nft in %s: %s"):format(tostring(ns), (result.stderr:gsub("%s+$", ""))), 0)
+  end
+end
+
+--- What a step needs besides links and configuration: sysctls before, the rest after.
+function up.sysctls(step, ns)
+  for _, name in ipairs(words.sorted(step.sysctls)) do
+    attempt(step, step.node.path .. ".sysctl", function()
+      ns.sysctl[name] = step.sysctls[name]
+    end)
+  end
+end
+
+function up.extras(step, ns)
+  for _, impair in ipairs(step.impair) do
+    attempt(step, impair.path, up.impair, ns, impair.iface.name, impair.qdisc)
+  end
+  if step.nft then
+    attempt(step, step.node.path .. ".nat", up.ruleset, ns, step.nft)
+  end
+  if step.firewall then
+    attempt(step, step.node.path .. ".firewall", up.ruleset, ns, step.firewall)
+  end
+end
+
+function up.processes(step, ns, spawned)
+  for i, process in ipairs(step.run or {}) do
+    local opts = {}
+    for key, value in pairs(process) do
+      if key ~= "argv" then
+        opts[key] = value
+      end
+    end
+    local path = ("%s.run[%d]"):format(step.node.path, i)
+    spawned[#spawned + 1] = attempt(step, path, ns.spawn, ns, process.argv, opts)
+  end
+end
+
+--- Build everything.
+-- @tparam Plan p
+-- @tparam function new_space makes the namespace of a node, given its name
+-- @tparam function progress called with how much is done and how much there is
+-- @treturn table namespaces by node name; {Process,...}
+function up.run(p, new_space, progress)
+  local spaces, spawned, steps = {}, {}, p.steps
+  local total, done = 3 * #steps, 0
+  local function each(fn)
+    for _, step in ipairs(steps) do
+      fn(step)
+      done = done + 1
+      progress(done, total)
+    end
+  end
+  local ok, err = pcall(function()
+    each(function(step)
+      spaces[step.name] = attempt(step, step.node.path, new_space, step.name)
+      up.sysctls(step, spaces[step.name])
+    end)
+    each(function(step)
+      up.batch(step, step.links, spaces)
+    end)
+    each(function(step)
+      up.batch(step, step.config, spaces)
+      up.extras(step, spaces[step.name])
+    end)
+    for _, step in ipairs(steps) do
+      up.processes(step, spaces[step.name], spawned)
+    end
+  end)
+  if not ok then
+    up.down(spaces, spawned)
+    error(err, 0)
+  end
+  return spaces, spawned
+end
+
+--- End the processes, then let the namespaces go.
+function up.down(spaces, spawned)
+  for i = #spawned, 1, -1 do
+    pcall(spawned[i].close, spawned[i])
+  end
+  for _, ns in pairs(spaces) do
+    pcall(ns.close, ns)
+  end
+end
+
+return up
