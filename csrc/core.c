@@ -17,6 +17,7 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_nft_open,
         l_nft_monitor_open,
         l_record_open,
+        l_probe_open,
     };
     // clang-format on
 

@@ -69,6 +69,9 @@ void l_batch_open(lua_State *L);
 /* l_record.c */
 void l_record_open(lua_State *L);
 
+/* l_probe.c */
+void l_probe_open(lua_State *L);
+
 /* l_sysctl.c */
 void l_sysctl_open(lua_State *L);
 

@@ -2,10 +2,14 @@
  * netns.Link: one interface, by its number in its namespace. A property read asks the kernel. */
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "l_rtnl.h"
+
+#define OPERSTATE_UP 6 /* IF_OPER_UP, RFC 2863 */
 
 /* User values: 1 the Namespace, 2 nouns made so far. */
 struct l_link {
@@ -239,6 +243,67 @@ static int l_link_move(lua_State *L)
     return 1;
 }
 
+/* Is the link ready to send? The kernel attaches a link's queue in a work of its own some time
+ * after the carrier came, and drops what is sent before; since 6.8 being asked for the link makes
+ * it do that first, before 6.8 the operational state tells that it was done. */
+static int is_ready(struct rtnl *s, int ifindex, struct bytes *reply, struct rtnl_fault *f)
+{
+    struct nlattr *a;
+    int err = l_dev_get(s, ifindex, NULL, false, reply, f);
+
+    if (err)
+        return err;
+    a = noun_attr(&noun_link, (struct nlmsghdr *)reply->data, IFLA_OPERSTATE);
+    return !a || nla_len(a) < 1 || nla_get_u8(a) == OPERSTATE_UP || nla_get_u8(a) == 0;
+}
+
+static int raise_not_ready(lua_State *L, struct l_ns *ns, int ifindex, int code,
+                           const struct rtnl_fault *f)
+{
+    struct nserr e;
+
+    nserr_sys(&e, code, "settle", "index %d", ifindex);
+    snprintf(e.kernel, sizeof(e.kernel), "%s",
+             code == ETIMEDOUT ? "the link has no carrier" : f->text);
+    nserr_context(&e, NULL, NULL, ns->label);
+    return l_raise(L, &e);
+}
+
+/* core.settle(ns, { ifindex, ... }, seconds): until all these links can send. */
+static int l_settle(lua_State *L)
+{
+    struct l_ns *ns = l_ns_check(L, 1);
+    double seconds = luaL_checknumber(L, 3);
+    struct timespec now, end;
+    struct bytes *reply;
+    struct rtnl_fault f = {0};
+    struct nserr e;
+    struct rtnl *s;
+
+    luaL_checktype(L, 2, LUA_TTABLE);
+    reply = l_bytes(L);
+    s = l_session(L, ns, &e);
+    if (!s)
+        return l_raise(L, &e);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += (time_t)seconds + 1;
+    for (lua_Integer i = 1; lua_rawgeti(L, 2, i) == LUA_TNUMBER; i++) {
+        int ifindex = (int)lua_tointeger(L, -1), ready;
+
+        while ((ready = is_ready(s, ifindex, reply, &f)) == 0) {
+            clock_gettime(CLOCK_MONOTONIC, &now);
+            if (now.tv_sec >= end.tv_sec)
+                return raise_not_ready(L, ns, ifindex, ETIMEDOUT, &f);
+            sched_yield();
+        }
+        if (ready < 0)
+            return raise_not_ready(L, ns, ifindex, f.code, &f);
+        lua_pop(L, 1);
+    }
+    bytes_free(reply);
+    return 0;
+}
+
 /* link.addr, link.route ...: the noun with `dev` filled in; made once. */
 static int push_noun(lua_State *L, struct l_link *link, const struct noun *noun)
 {
@@ -336,6 +401,8 @@ void l_link_open(lua_State *L)
                                     {"__tostring", l_link__tostring},
                                     {NULL, NULL}};
 
+    lua_pushcfunction(L, l_settle);
+    lua_setfield(L, -2, "settle");
     l_class(L, L_LINK, NULL, meta);
     luaL_getmetatable(L, L_LINK);
     lua_newtable(L);

@@ -43,9 +43,9 @@ local function expected(step)
     local args = op.args
     if op.noun == "link" then
       link(args.dev, { up = args.up, master = args.master and names[args.master] })
-    elseif op.noun == "addr" then
+    elseif op.noun == "addr" and args.scope ~= "link" then
       facts.addr[("%s %s"):format(names[args.dev], args.address)] = op
-    else
+    elseif op.noun == "route" then
       facts.route[route_key(args, names)] = op
     end
   end
@@ -266,6 +266,11 @@ function drift.repair(state, only)
     local findings = examine(state, only)
     first = first or #findings
     if #findings == 0 then
+      for _, step in ipairs(first > 0 and state.plan.steps or {}) do
+        if not only or only[step.name] then
+          up.settle(step, state.spaces[step.name])
+        end
+      end
       return first
     end
     local lowest = math.huge

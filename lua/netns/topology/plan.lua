@@ -73,6 +73,11 @@ local function plan_addresses(step, node, m)
     if iface.addrs[4] then
       op(step.config, "addr", "add", { dev = iface.index, address = ip.text(iface.addrs[4]) }, iface.path)
     end
+    if iface.addrs[6] and node.forwards then
+      -- a router asks for neighbours in its link-local name, and none is made with addrgenmode none
+      op(step.config, "addr", "add", { dev = iface.index, address = ("fe80::%x:%x/64"):format(node.number, iface.index),
+        nodad = true, scope = "link" }, iface.path)
+    end
     if iface.addrs[6] then
       op(step.config, "addr", "add", { dev = iface.index, address = ip.text(iface.addrs[6]), nodad = true }, iface.path)
     end

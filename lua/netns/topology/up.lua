@@ -129,6 +129,19 @@ function up.processes(step, ns, spawned)
   end
 end
 
+local SETTLE_S = 5 -- far more than a loaded machine takes
+
+--- Wait until a node's links can send, so that the network answers from then on.
+function up.settle(step, ns)
+  local indices = {}
+  for _, iface in ipairs(step.node.ifaces) do
+    if not iface.link.cut then
+      indices[#indices + 1] = iface.index
+    end
+  end
+  attempt(step, step.node.path, core.settle, ns, indices, SETTLE_S)
+end
+
 --- Build everything.
 -- @tparam Plan p
 -- @tparam function new_space makes the namespace of a node, given its name
@@ -136,7 +149,7 @@ end
 -- @treturn table namespaces by node name; {Process,...}
 function up.run(p, new_space, progress)
   local spaces, spawned, steps = {}, {}, p.steps
-  local total, done = 3 * #steps, 0
+  local total, done = 4 * #steps, 0
   local function each(fn)
     for _, step in ipairs(steps) do
       fn(step)
@@ -155,6 +168,9 @@ function up.run(p, new_space, progress)
     each(function(step)
       up.batch(step, step.config, spaces)
       up.extras(step, spaces[step.name])
+    end)
+    each(function(step)
+      up.settle(step, spaces[step.name])
     end)
     for _, step in ipairs(steps) do
       up.processes(step, spaces[step.name], spawned)
