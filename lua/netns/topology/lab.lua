@@ -62,6 +62,22 @@ local function addresses_of(node, family)
   return list
 end
 
+-- The address that a node is best reached by from another: on a segment they share, else its first.
+local function address_for(from, node, family)
+  local shared = {}
+  for _, iface in ipairs(from and from.ifaces or {}) do
+    shared[iface.segment or false] = true
+  end
+  for _, iface in ipairs(node.ifaces) do
+    local number = family == "inet6" and 6 or 4
+    local a = shared[iface.segment or true] and (iface.addrs[number] or not family and iface.addrs[6])
+    if a then
+      return ip.format(a.family, a.hi, a.lo)
+    end
+  end
+  return addresses_of(node, family)[1]
+end
+
 -- A node by its Namespace or name.
 local function find(state, which, what)
   if type(which) == "string" then
@@ -93,13 +109,14 @@ function core.properties.addresses(ns)
   return place and addresses_of(place.node)
 end
 
---- The address that others of the lab reach a target by.
+--- The address that a target is reached by from a namespace of its lab.
+-- @param from a Namespace
 -- @param target a Namespace of a lab, or text, which is given back
 -- @tparam[opt] string family "inet" or "inet6"
-function lab.address(target, family)
-  local place = place_of[target]
+function lab.address(from, target, family)
+  local place, here = place_of[target], place_of[from]
   if place then
-    return addresses_of(place.node, family)[1]
+    return address_for(here and here.lab == place.lab and here.node or nil, place.node, family)
   end
   return target
 end
@@ -149,7 +166,7 @@ function methods.ping_all(self, opts)
   for _, node in ipairs(state.plan.model.nodes) do
     local target = addresses_of(node, family)[1]
     if target and (not opts.nodes or asked[node]) then
-      nodes[#nodes + 1] = { name = node.name, ns = state.spaces[node.name], target = target }
+      nodes[#nodes + 1] = { name = node.name, ns = state.spaces[node.name], node = node }
       matrix.names[#matrix.names + 1] = node.name
       matrix[node.name] = {}
     end
@@ -157,10 +174,18 @@ function methods.ping_all(self, opts)
   local probes <close> = core.probes()
   local numbers = {}
   local settings = { count = opts.count or 1, timeout = opts.timeout or 1 }
+  local first = {} -- addresses are made to text once, where they do not depend on who asks
+  local function target_of(from, node)
+    if #node.ifaces > 1 then
+      return address_for(from, node, family)
+    end
+    first[node] = first[node] or addresses_of(node, family)[1]
+    return first[node]
+  end
   for _, from in ipairs(nodes) do
     for _, to in ipairs(nodes) do
       if from ~= to then
-        numbers[#numbers + 1] = { from.name, to.name, probes:add("ping", from.ns, to.target, settings) }
+        numbers[#numbers + 1] = { from.name, to.name, probes:add("ping", from.ns, target_of(from.node, to.node), settings) }
       end
     end
   end
@@ -186,7 +211,7 @@ function methods.reach(self, a, b, how)
   how = how or {}
   local from = find(state, a, "reach")
   local target = type(b) == "string" and not state.plan.model.by_name[b] and b
-    or addresses_of(find(state, b, "reach"), how.family)[1]
+    or address_for(from, find(state, b, "reach"), how.family)
   if not target then
     error("reach: the other node has no address of that family", 2)
   end
@@ -207,7 +232,7 @@ end
 if not core.Namespace.ping then
   function core.Namespace.ping(ns, target, opts)
     opts = opts or {}
-    local address = lab.address(target, opts.family)
+    local address = lab.address(ns, target, opts.family)
     if type(address) ~= "string" then
       error("ping: a node of a lab or an address expected", 2)
     end

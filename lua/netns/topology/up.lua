@@ -6,6 +6,7 @@
 local core = require "netns.core"
 require "netns.process"
 require "netns.sysctl"
+local ip = require "netns.topology.ip"
 local plan = require "netns.topology.plan"
 local words = require "netns.topology.words"
 
@@ -131,7 +132,19 @@ end
 
 local SETTLE_S = 5 -- far more than a loaded machine takes
 
---- Wait until a node's links can send, so that the network answers from then on.
+-- An IPv6 address is one of ours only when a work of the kernel's has put its local route in place, also with
+-- `nodad`: packets to it that come before are sent on.
+local function settle_address(ns, address)
+  local deadline
+  while ns.route:get(address).type ~= "local" do
+    deadline = deadline or os.time() + SETTLE_S
+    if os.time() > deadline then
+      error(("the address %s did not become local within %d s"):format(address, SETTLE_S), 0)
+    end
+  end
+end
+
+--- Wait until a node's links can send and its addresses are its own, so that the network answers from then on.
 function up.settle(step, ns)
   local indices = {}
   for _, iface in ipairs(step.node.ifaces) do
@@ -140,6 +153,12 @@ function up.settle(step, ns)
     end
   end
   attempt(step, step.node.path, core.settle, ns, indices, SETTLE_S)
+  for _, iface in ipairs(step.node.ifaces) do
+    local a = not iface.link.cut and iface.addrs[6]
+    if a then
+      attempt(step, iface.path, settle_address, ns, ip.format(6, a.hi, a.lo))
+    end
+  end
 end
 
 --- Build everything.
