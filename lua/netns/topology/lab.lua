@@ -185,7 +185,8 @@ function methods.ping_all(self, opts)
   for _, from in ipairs(nodes) do
     for _, to in ipairs(nodes) do
       if from ~= to then
-        numbers[#numbers + 1] = { from.name, to.name, probes:add("ping", from.ns, target_of(from.node, to.node), settings) }
+        local number = probes:add("ping", from.ns, target_of(from.node, to.node), settings)
+        numbers[#numbers + 1] = { from.name, to.name, number }
       end
     end
   end
