@@ -379,7 +379,19 @@ local function change_impairments(state, old, new)
   end
 end
 
+-- A link that was cut stays cut.
+local function carry_cuts(old, new)
+  local cut = {}
+  for _, link in ipairs(old.model.links) do
+    cut[link_identity(link)] = link.cut
+  end
+  for _, link in ipairs(new.model.links) do
+    link.cut = cut[link_identity(link)]
+  end
+end
+
 local function change(state, old, new, made)
+  carry_cuts(old, new)
   local old_steps, new_steps = steps_by_name(old), steps_by_name(new)
   for _, step in ipairs(new.steps) do
     local before = old_steps[step.name]
