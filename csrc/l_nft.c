@@ -84,6 +84,8 @@ static int raise(lua_State *L, struct l_ns *ns, const struct l_answer *a, struct
     if (a->result.unknown) {
         lua_pushliteral(L, "unknown");
         lua_setfield(L, -2, "committed");
+    }
+    if (*a->result.words) {
         lua_pushstring(L, a->result.words);
         lua_setfield(L, -2, "words");
     }

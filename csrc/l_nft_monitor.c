@@ -206,7 +206,7 @@ static int raise(lua_State *L, struct l_monitor *m, int code)
     return l_raise(L, &e);
 }
 
-/* monitor:next(timeout?): an event, or nil after `timeout` seconds (0: at once). */
+/* monitor:receive(timeout?): an event, or nil after `timeout` seconds (0: at once). */
 static int l_monitor_next(lua_State *L)
 {
     struct l_monitor *m = check_open(L);
@@ -248,8 +248,10 @@ void l_nft_monitor_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"nft_dump", l_nft_dump}, {"nft_monitor", l_nft_monitor}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"close", l_monitor_close}, {"fd", l_monitor_fd}, {"next", l_monitor_next}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"close", l_monitor_close},
+                                       {"fd", l_monitor_fd},
+                                       {"receive", l_monitor_next},
+                                       {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_monitor_close},
                                     {"__close", l_monitor_close},
                                     {"__tostring", l_monitor__tostring},

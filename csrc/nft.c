@@ -267,21 +267,23 @@ static int send_request(const struct session *s, uint32_t flags, const int *fds)
     }
 }
 
-/* No reply: say why, and that nobody knows. */
-static int no_reply(struct session *s, int ready, struct nft_result *result, struct nserr *e)
+/* No reply: say why, and whether anybody can know what became of the commands. */
+static int no_reply(struct session *s, int ready, int text, struct nft_result *result,
+                    struct nserr *e)
 {
     const char *what = ready == 0 ? "no answer in time; the worker was ended" : "the worker died";
 
     bury(s, true, result->words, sizeof(result->words));
-    result->unknown = true;
+    result->unknown = lseek(text, 0, SEEK_CUR) != NFT_TEXT_WAITING;
     nserr_sys(e, ready == 0 ? ETIMEDOUT : EPIPE, "nft run", NULL);
-    snprintf(e->kernel, sizeof(e->kernel),
-             "%s; whether the commands were committed is unknown%s%.150s", what,
+    snprintf(e->kernel, sizeof(e->kernel), "%s; %s%s%.150s", what,
+             result->unknown ? "whether the commands were committed is unknown"
+                             : "the commands were not begun",
              *result->words ? "; it said: " : "", result->words);
     return -e->code;
 }
 
-static int receive_reply(struct session *s, int64_t deadline, struct nft_result *result,
+static int receive_reply(struct session *s, int64_t deadline, int text, struct nft_result *result,
                          struct nserr *e)
 {
     struct nft_proto_reply reply;
@@ -289,7 +291,7 @@ static int receive_reply(struct session *s, int64_t deadline, struct nft_result 
     ssize_t got = ready > 0 ? recv(s->socket, &reply, sizeof(reply), 0) : -1;
 
     if (got != sizeof(reply) || reply.magic != NFT_PROTO_MAGIC)
-        return no_reply(s, ready, result, e);
+        return no_reply(s, ready, text, result, e);
     s->runs++;
     s->rss = reply.rss;
     s->retire = reply.retire;
@@ -322,6 +324,21 @@ static int lock_until(pthread_mutex_t *lock, int64_t deadline)
     return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &ts);
 }
 
+/* One request to a live worker. */
+static int ask(struct session *s, const struct nft_job *job, const int *fds,
+               struct nft_result *result, struct nserr *e)
+{
+    int err = ensure(s, e);
+
+    if (err)
+        return err;
+    lseek(fds[NFT_FD_TEXT], NFT_TEXT_WAITING, SEEK_SET);
+    err = send_request(s, job->flags, fds);
+    if (err)
+        return no_reply(s, -1, fds[NFT_FD_TEXT], result, e);
+    return receive_reply(s, deadline_in(job->timeout), fds[NFT_FD_TEXT], result, e);
+}
+
 /* With all descriptors ready. */
 static int exchange(const struct nft_job *job, const int *fds, struct nft_result *result,
                     struct nserr *e)
@@ -332,13 +349,9 @@ static int exchange(const struct nft_job *job, const int *fds, struct nft_result
 
     if (err)
         return nserr_sys(e, err, "nft run", "while waiting for another thread's request");
-    err = ensure(s, e);
-    if (!err && (err = send_request(s, job->flags, fds)) != 0) {
-        nserr_sys(e, -err, "nft run", NULL);
-        bury(s, true, result->words, sizeof(result->words));
-    }
-    if (!err)
-        err = receive_reply(s, deadline_in(job->timeout), result, e);
+    err = ask(s, job, fds, result, e);
+    if (err == -EPIPE && !result->unknown) /* it was dead or dying already */
+        err = ask(s, job, fds, result, e);
     pthread_mutex_unlock(&s->lock);
     return err;
 }

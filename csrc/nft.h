@@ -5,8 +5,8 @@
  * under a mutex. It is nobody's child that the host could meet: it is born through a process
  * that ends at once, so that no SIGCHLD comes and no wait() of the host finds it. A request is
  * sent once and never again by itself: when no reply comes, nobody can know whether the kernel
- * took it. A worker found dead before a request is replaced; the request then goes to the new
- * one. A copy of the process made by fork, and a thread with other credentials or in another
+ * took it. Only one that the worker never began, because it was dead or dying, goes to the next
+ * worker. A copy of the process made by fork, and a thread with other credentials or in another
  * user or mount namespace, get a worker of their own. */
 #ifndef NETNS_NFT_H
 #define NETNS_NFT_H

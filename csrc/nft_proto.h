@@ -38,6 +38,10 @@ struct nft_proto_request {
     uint32_t flags; /* NFT_RUN_* */
 };
 
+/* The host leaves the position of NFT_FD_TEXT, which both share, here; the worker moves it to 0
+ * when it has taken the request. So a request that was never begun can be told. */
+#define NFT_TEXT_WAITING 0x776169746c
+
 /* What kept the worker from running the commands. */
 enum nft_proto_stage { NFT_STAGE_DONE, NFT_STAGE_ENTER, NFT_STAGE_PREPARE };
 

@@ -355,6 +355,7 @@ static int receive(struct nft_proto_request *request, int *fds)
         header->cmsg_len != CMSG_LEN(NFT_PROTO_FDS * sizeof(int)))
         return -1;
     memcpy(fds, CMSG_DATA(header), NFT_PROTO_FDS * sizeof(int));
+    lseek(fds[NFT_FD_TEXT], 0, SEEK_SET);
     return NFT_PROTO_FDS;
 }
 

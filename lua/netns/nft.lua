@@ -55,26 +55,26 @@ end
 -- @raise netns.Error with line, column, source and offending text; see netns.nft.session.error
 -- @usage ns.nft:run("add rule inet filter input ip saddr $src tcp dport $port accept",
 --   { src = "10.0.0.0/24", port = 22 })
-function methods.run(nft, text, values, opts)
+function methods:run(text, values, opts)
   return quote.guard(function()
     opts = opts or {}
     quote.keys(opts, run_options, "nft run")
     text = prepare(text, values, "nft run")
     if text_only(text) then
-      return { text = session.run(nft.ns, text, { timeout = opts.timeout }, "nft run") }
+      return { text = session.run(self.ns, text, { timeout = opts.timeout }, "nft run") }
     end
-    return commit.write(nft, { text = text, op = "nft run" }, opts) or {}
+    return commit.write(self, { text = text, op = "nft run" }, opts) or {}
   end)
 end
 
 --- Run nft commands without committing them.
 -- @return true
 -- @raise netns.Error as `run`
-function methods.check(nft, text, values, opts)
+function methods:check(text, values, opts)
   return quote.guard(function()
     opts = opts or {}
     quote.keys(opts, run_options, "nft check")
-    session.run(nft.ns, prepare(text, values, "nft check"), { check = true, timeout = opts.timeout }, "nft check")
+    session.run(self.ns, prepare(text, values, "nft check"), { check = true, timeout = opts.timeout }, "nft check")
     return true
   end)
 end
@@ -95,15 +95,15 @@ end
 -- @treturn {table,...} { table = {...} }, { chain = {...} }, { rule = {...} } ..., as in
 --   libnftables-json(5); JSON's null is true
 -- @see add
-function methods.list(nft, opts)
+function methods:list(opts)
   return quote.guard(function()
-    return listing.list(nft.ns, "list " .. scope(opts or {}, "nft list"), opts)
+    return listing.list(self.ns, "list " .. scope(opts or {}, "nft list"), opts)
   end)
 end
 
 --- The ruleset as nft's text.
 -- @tparam[opt] table opts as for `list`, and `handle = true`
-function methods.text(nft, opts)
+function methods:text(opts)
   return quote.guard(function()
     local given = {}
     for key, value in pairs(opts or {}) do
@@ -111,19 +111,20 @@ function methods.text(nft, opts)
     end
     local handles = given.handle
     given.handle = nil
-    return (session.run(nft.ns, "list " .. scope(given, "nft text") .. "\n", { handle = handles,
+    return (session.run(self.ns, "list " .. scope(given, "nft text") .. "\n", { handle = handles,
       stateless = given.stateless, terse = given.terse, timeout = given.timeout }, "nft list"))
   end)
 end
 
 --- Add what was listed, here or elsewhere: one transaction.
 -- @tparam {table,...} list what `list` gives
+-- @tparam[opt] table opts as for `run`
 -- @treturn {table,...} what was created
-function methods.add(nft, list, opts)
+function methods:add(list, opts)
   return quote.guard(function()
     opts = opts or {}
     quote.keys(opts, run_options, "nft add")
-    return commit.write(nft, { text = listing.commands(list), op = "nft add" }, opts) or {}
+    return commit.write(self, { text = listing.commands(list), op = "nft add" }, opts) or {}
   end)
 end
 
@@ -143,7 +144,7 @@ end
 -- @tparam[opt] table opts without: the tables that this process made in the namespace, and
 --   nothing else; `all = true`: everything, of all programs (with `family`: of that family);
 --   `family` and `table`: that table, whoever made it
-function methods.flush(nft, opts)
+function methods:flush(opts)
   return quote.guard(function()
     opts = opts or {}
     quote.keys(opts, quote.set "all family table", "nft flush")
@@ -155,10 +156,10 @@ function methods.flush(nft, opts)
     elseif opts.family then
       quote.refuse "nft flush: with a family, say which table, or all = true"
     else
-      text = own_tables(nft)
+      text = own_tables(self)
     end
     if text ~= "" then
-      commit.write(nft, { text = text, op = "nft flush" })
+      commit.write(self, { text = text, op = "nft flush" })
     end
   end)
 end
@@ -168,22 +169,22 @@ end
 -- @tparam[opt] table opts `timeout`
 -- @return what fn returns
 -- @usage ns.nft:transaction(function() input:flush(); input:rule "tcp dport 22 accept" end)
-function methods.transaction(nft, fn, opts)
+function methods:transaction(fn, opts)
   return quote.guard(function()
     opts = opts or {}
     quote.keys(opts, run_options, "nft transaction")
     if type(fn) ~= "function" then
       quote.refuse("nft transaction: expected a function, got %s", type(fn))
     end
-    return commit.transaction(nft, fn, opts)
+    return commit.transaction(self, fn, opts)
   end)
 end
 
 --- Changes by anyone, from now on.
 -- @treturn Monitor `next(timeout)`, `each(timeout)`, `fd()`, `close()`
 -- @see netns.nft.monitor
-function methods.monitor(nft)
-  return monitor.new(nft.ns)
+function methods:monitor()
+  return monitor.new(self.ns)
 end
 
 function meta.__index(nft, key)

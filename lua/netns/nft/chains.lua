@@ -8,22 +8,22 @@ local quote = require "netns.nft.quote"
 local table_methods = handle.methods {}
 
 --- Remove the rules of all its chains; chains, sets and objects stay.
-function table_methods.flush(t)
-  quote.guard(handle.write, t, "flush table " .. handle.path_of(t), "table flush")
+function table_methods:flush()
+  quote.guard(handle.write, self, "flush table " .. handle.path_of(self), "table flush")
 end
 
 --- What is in it, as plain data.
-function table_methods.list(t)
-  return quote.guard(listing.list, t.nft.ns, "list table " .. handle.path_of(t), { op = "table list" })
+function table_methods:list()
+  return quote.guard(listing.list, self.nft.ns, "list table " .. handle.path_of(self), { op = "table list" })
 end
 
 --- Change its flags.
-function table_methods.change(t, changes)
+function table_methods:change(changes)
   return quote.guard(function()
     quote.keys(changes, quote.set "flags comment", "table change")
-    local spec = { family = t.spec.family, name = t.spec.name, flags = changes.flags, comment = changes.comment }
-    handle.write(t, object.add("table", spec), "table change")
-    return t
+    local spec = { family = self.spec.family, name = self.spec.name, flags = changes.flags, comment = changes.comment }
+    handle.write(self, object.add("table", spec), "table change")
+    return self
   end)
 end
 
@@ -36,38 +36,38 @@ handle.class("table", "netns.Table", table_methods, {
 local chain_methods = handle.methods {}
 
 --- Remove its rules.
-function chain_methods.flush(c)
-  quote.guard(handle.write, c, "flush chain " .. handle.path_of(c), "chain flush")
+function chain_methods:flush()
+  quote.guard(handle.write, self, "flush chain " .. handle.path_of(self), "chain flush")
 end
 
 --- Give it another name.
-function chain_methods.rename(c, name)
+function chain_methods:rename(name)
   return quote.guard(function()
-    handle.write(c, ("rename chain %s %s"):format(handle.path_of(c), quote.name(name, "chain")), "chain rename")
-    c.spec.name = name
-    return c
+    handle.write(self, ("rename chain %s %s"):format(handle.path_of(self), quote.name(name, "chain")), "chain rename")
+    self.spec.name = name
+    return self
   end)
 end
 
 local chain_shape = { "type", "hook", "prio", "dev" }
 
 --- Change its policy: `input:set{ policy = "drop" }`.
-function chain_methods.set(c, changes)
+function chain_methods:set(changes)
   return quote.guard(function()
     quote.keys(changes, quote.set "policy", "chain set")
-    local spec = { family = c.spec.family, table = c.spec.table, name = c.spec.name, policy = changes.policy }
-    local now = handle.need(c)
+    local spec = { family = self.spec.family, table = self.spec.table, name = self.spec.name, policy = changes.policy }
+    local now = handle.need(self)
     for _, key in ipairs(chain_shape) do
       spec[key] = now[key]
     end
-    handle.write(c, object.add("chain", spec), "chain set")
-    return c
+    handle.write(self, object.add("chain", spec), "chain set")
+    return self
   end)
 end
 
 --- Its rules, as handles.
-function chain_methods.rules(c)
-  return c.rule:list()
+function chain_methods:rules()
+  return self.rule:list()
 end
 
 chain_methods.change = chain_methods.set

@@ -176,9 +176,9 @@ end
 -- @tparam table|string spec its keys, or its name
 -- @return the handle
 -- @raise netns.Error, EEXIST where it is there
-function noun_methods.add(noun, spec)
-  return quote.guard(create, noun, spec, "add", function(full)
-    return object.add(noun.kind, full, "create")
+function noun_methods:add(spec)
+  return quote.guard(create, self, spec, "add", function(full)
+    return object.add(self.kind, full, "create")
   end)
 end
 
@@ -187,35 +187,43 @@ local changed_in_place = { table = true, chain = true }
 
 --- Create one, or change the one that is there. What a table or chain holds stays; other objects
 -- are made anew, which nft refuses while a rule uses them.
-function noun_methods.replace(noun, spec)
-  return quote.guard(create, noun, spec, "replace", function(full)
-    local text = object.add(noun.kind, full)
-    if changed_in_place[noun.kind] then
+function noun_methods:replace(spec)
+  return quote.guard(create, self, spec, "replace", function(full)
+    local text = object.add(self.kind, full)
+    if changed_in_place[self.kind] then
       return text
     end
-    return table.concat({ text, object.delete(noun.kind, full), text }, "\n")
+    return table.concat({ text, object.delete(self.kind, full), text }, "\n")
   end)
 end
 
 --- The handle of one that exists; nil where there is none.
-function noun_methods.get(noun, name)
+function noun_methods:get(name)
   return quote.guard(function()
-    local spec = complete(noun, name, "get")
-    local o = handle.fetch(noun.nft, noun.kind, spec)
-    return o and handle.new(noun.nft, noun.kind, o)
+    local spec = complete(self, name, "get")
+    local o = handle.fetch(self.nft, self.kind, spec)
+    return o and handle.new(self.nft, self.kind, o)
+  end)
+end
+
+--- A handle, without asking whether there is such an object.
+-- @tparam table|string spec its keys, or its name
+function noun_methods:handle(spec)
+  return quote.guard(function()
+    return handle.new(self.nft, self.kind, complete(self, spec, "handle"))
   end)
 end
 
 --- All of them, as plain data.
 -- @treturn {table,...} keys as in libnftables-json(5)
-function noun_methods.list(noun)
+function noun_methods:list()
   return quote.guard(function()
-    local where = noun.parent and " table " .. object.path("table", noun.parent.spec) or ""
-    local command = noun.parent and "list" .. where or "list tables"
+    local where = self.parent and " table " .. object.path("table", self.parent.spec) or ""
+    local command = self.parent and "list" .. where or "list tables"
     local found = {}
-    for _, entry in ipairs(listing.list(noun.nft.ns, command, { op = noun.kind .. " list" })) do
-      if entry[noun.kind] then
-        found[#found + 1] = entry[noun.kind]
+    for _, entry in ipairs(listing.list(self.nft.ns, command, { op = self.kind .. " list" })) do
+      if entry[self.kind] then
+        found[#found + 1] = entry[self.kind]
       end
     end
     return found
@@ -223,19 +231,19 @@ function noun_methods.list(noun)
 end
 
 --- The handles of all of them, for a loop: `for chain in fw.chain:each() do`.
-function noun_methods.each(noun)
-  local list, i = noun:list(), 0
+function noun_methods:each()
+  local list, i = self:list(), 0
   return function()
     i = i + 1
-    return list[i] and handle.new(noun.nft, noun.kind, list[i])
+    return list[i] and handle.new(self.nft, self.kind, list[i])
   end
 end
 
 --- Delete one, by name.
-function noun_methods.del(noun, name)
+function noun_methods:del(name)
   return quote.guard(function()
-    local spec = complete(noun, name, "del")
-    handle.write(handle.new(noun.nft, noun.kind, spec), object.delete(noun.kind, spec), noun.kind .. " del")
+    local spec = complete(self, name, "del")
+    handle.write(handle.new(self.nft, self.kind, spec), object.delete(self.kind, spec), self.kind .. " del")
   end)
 end
 
@@ -244,20 +252,20 @@ end
 local common = {}
 
 --- Delete it.
-function common.del(h)
-  quote.guard(handle.write, h, object.delete(h.kind, h.spec), h.kind .. " del")
+function common:del()
+  quote.guard(handle.write, self, object.delete(self.kind, self.spec), self.kind .. " del")
 end
 
 common.delete = common.del
 
 --- Its keys as the kernel has them now, as plain data.
-function common.get(h)
-  return (quote.guard(handle.need, h))
+function common:get()
+  return (quote.guard(handle.need, self))
 end
 
 --- Whether it is there.
-function common.exists(h)
-  return quote.guard(handle.fetch, h.nft, h.kind, h.spec) ~= nil
+function common:exists()
+  return quote.guard(handle.fetch, self.nft, self.kind, self.spec) ~= nil
 end
 
 --- Methods for a class: its own and those every handle has.

@@ -12,7 +12,6 @@ local core = require "netns.core"
 local monitor = {}
 
 local methods = core.NftMonitor
-local next_event = methods.next
 local sets = setmetatable({}, { __mode = "k" }) -- by monitor: types of keys by "family table set"
 
 local function ipv6(bytes)
@@ -116,14 +115,14 @@ end
 --- The next event, waiting for it at most `timeout` seconds.
 -- @tparam[opt] number timeout default: for ever; 0: only what is there
 -- @treturn ?table nil when none came
-function methods.next(self, timeout)
-  local event = next_event(self, timeout)
+function methods:next(timeout)
+  local event = self:receive(timeout)
   return event and explain(self, event)
 end
 
 --- Events in a loop, until none comes for `timeout` seconds.
 -- @usage for event in monitor:each(1) do print(event.event, event.kind) end
-function methods.each(self, timeout)
+function methods:each(timeout)
   return function()
     return methods.next(self, timeout)
   end

@@ -66,6 +66,11 @@ local function address(value, family)
   return first and check(first) and check(last) and value or nil
 end
 
+--- "ip" or "ip6" for an address, prefix or range; nil for anything else.
+function params.address_family(value)
+  return address(value, "ip") and "ip" or address(value, "ip6") and "ip6" or nil
+end
+
 local checks = {}
 
 for family, row in pairs(address_kinds) do
@@ -123,8 +128,8 @@ function checks.comment(value)
   return quote.comment(value)
 end
 
-function checks.string(value, name)
-  return quote.string(value, "$" .. name)
+function checks.prefix(value)
+  return quote.log_prefix(value)
 end
 
 function checks.other(value, name)
@@ -144,7 +149,7 @@ local contexts = {
   { "%f[%w]goto%s+$", "name" },
   { "%f[%w]flowtable%s+$", "name" },
   { "%f[%w]comment%s+$", "comment" },
-  { "%f[%w]prefix%s+$", "string" },
+  { "%f[%w]prefix%s+$", "prefix" },
   { "%f[%w][io]ifname%s*$", "ifname" },
   { "%f[%w][io]if%s*$", "ifname" },
   { "%f[%w][io]brname%s*$", "ifname" },

@@ -65,8 +65,8 @@ function quote.name(name, what)
   elseif not name:find "^[%a_.][%w_./\\-]*$" then
     quote.refuse("%s is not the name of a %s: a name is letters, digits and _ . / \\ -, and begins with a letter, "
       .. "_ or .", quote.show(name), what)
-  elseif #name > 127 then
-    quote.refuse("the name of a %s has at most 127 bytes, %s has %d", what, quote.show(name), #name)
+  elseif #name > 255 then
+    quote.refuse("the name of a %s has at most 255 bytes, %s has %d", what, quote.show(name), #name)
   end
   return name
 end
@@ -87,6 +87,15 @@ function quote.comment(text)
   local quoted = quote.string(text, "a comment")
   if #text > 128 then
     quote.refuse("a comment has at most 128 bytes, %s has %d", quote.show(text), #text)
+  end
+  return quoted
+end
+
+--- The prefix of a log line: the kernel keeps 127 bytes, and libnftables 1.0.6 dies of more.
+function quote.log_prefix(text)
+  local quoted = quote.string(text, "a log prefix")
+  if #text > 127 then
+    quote.refuse("a log prefix has at most 127 bytes, %s has %d", quote.show(text), #text)
   end
   return quoted
 end

@@ -288,8 +288,8 @@ local noun_meta = { __name = "netns.nft.Noun", __metatable = "netns.nft.Noun", _
 -- @tparam[opt] table opts `before`, `after` (a Rule or a handle), `first`, `index`, `comment`,
 --   `params` (values for `$name` in the text)
 -- @treturn Rule
-function noun_methods.add(noun, given, opts)
-  return quote.guard(add_rule, noun.parent, given, opts)
+function noun_methods:add(given, opts)
+  return quote.guard(add_rule, self.parent, given, opts)
 end
 
 function noun_meta.__call(noun, chain, given, opts)
@@ -300,21 +300,27 @@ function noun_meta.__call(noun, chain, given, opts)
 end
 
 --- All rules of the chain, in order, as Rules that hold what was listed in `spec`.
-function noun_methods.list(noun)
+function noun_methods:list()
   return quote.guard(function()
     local rules = {}
-    local command = "list chain " .. handle.path_of(noun.parent)
-    for _, entry in ipairs(listing.list(noun.nft.ns, command, { op = "rule list" })) do
+    local command = "list chain " .. handle.path_of(self.parent)
+    for _, entry in ipairs(listing.list(self.nft.ns, command, { op = "rule list" })) do
       if entry.rule then
-        rules[#rules + 1] = new_rule(noun.parent, entry.rule)
+        rules[#rules + 1] = new_rule(self.parent, entry.rule)
       end
     end
     return rules
   end)
 end
 
-function noun_methods.each(noun)
-  local rules, i = noun:list(), 0
+--- The Rule of a listed rule, without asking whether it is there.
+-- @tparam table listed as in `nft:list()`: at least its handle
+function noun_methods:handle(listed)
+  return new_rule(self.parent, listed)
+end
+
+function noun_methods:each()
+  local rules, i = self:list(), 0
   return function()
     i = i + 1
     return rules[i]
@@ -322,28 +328,28 @@ function noun_methods.each(noun)
 end
 
 --- The rule with a handle; nil where there is none.
-function noun_methods.get(noun, number)
+function noun_methods:get(number)
   return quote.guard(function()
     quote.integer(number, "rule get: handle", 1)
-    local rule = new_rule(noun.parent, { handle = number })
+    local rule = new_rule(self.parent, { handle = number })
     return fetch(rule) and rule
   end)
 end
 
 --- Delete the rule with a handle.
-function noun_methods.del(noun, number)
-  local rule = type(number) == "table" and number or new_rule(noun.parent, { handle = number })
+function noun_methods:del(number)
+  local rule = type(number) == "table" and number or new_rule(self.parent, { handle = number })
   return rule:del()
 end
 
 --- Put a rule in the place of the one with a handle.
-function noun_methods.replace(noun, number, given, opts)
-  return new_rule(noun.parent, { handle = number }):replace(given, opts)
+function noun_methods:replace(number, given, opts)
+  return new_rule(self.parent, { handle = number }):replace(given, opts)
 end
 
 --- Remove all rules of the chain.
-function noun_methods.flush(noun)
-  noun.parent:flush()
+function noun_methods:flush()
+  self.parent:flush()
 end
 
 rule_meta.noun = noun_meta

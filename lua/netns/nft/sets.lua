@@ -76,12 +76,12 @@ function methods.fits(_, items)
   return type(items) ~= "table" or #items <= PIECE
 end
 
-function methods.add_text(set, items)
-  items = elements.list(items, set.kind == "map")
+function methods:add_text(items)
+  items = elements.list(items, self.kind == "map")
   if #items == 0 then
     return ""
   end
-  return command(set, "add", items, 1, #items)
+  return command(self, "add", items, 1, #items)
 end
 
 --- Add elements. Those that are there already stay as they are.
@@ -93,25 +93,25 @@ end
 -- @tparam[opt] table opts `timeout` in seconds for each piece
 -- @return the set
 -- @usage set:add{ "10.0.0.1", { "10.0.0.2", timeout = "1h", comment = "guest" } }
-function methods.add(set, items, opts)
+function methods:add(items, opts)
   return quote.guard(function()
-    items = elements.list(items, set.kind == "map")
+    items = elements.list(items, self.kind == "map")
     if #items > 0 then
-      send(set, "add", items, false, opts)
+      send(self, "add", items, false, opts)
     end
-    return set
+    return self
   end)
 end
 
 --- Remove elements; all must be there.
-function methods.del(set, items, opts)
+function methods:del(items, opts)
   return quote.guard(function()
     if items == nil then
-      handle.write(set, ("delete %s %s"):format(set.kind, handle.path_of(set)), set.kind .. " del")
-      return set
+      handle.write(self, ("delete %s %s"):format(self.kind, handle.path_of(self)), self.kind .. " del")
+      return self
     end
     local keys = {}
-    if type(items) == "table" and items[1] == nil and set.kind == "map" then
+    if type(items) == "table" and items[1] == nil and self.kind == "map" then
       for key in pairs(items) do
         keys[#keys + 1] = key
       end
@@ -119,9 +119,9 @@ function methods.del(set, items, opts)
       keys = elements.list(items, false)
     end
     if #keys > 0 then
-      send(set, "delete", keys, true, opts)
+      send(self, "delete", keys, true, opts)
     end
-    return set
+    return self
   end)
 end
 
@@ -137,12 +137,12 @@ local function listed(set)
 end
 
 --- All elements, as `add` takes them.
-function methods.list(set)
-  return quote.guard(listed, set)
+function methods:list()
+  return quote.guard(listed, self)
 end
 
-function methods.each(set)
-  local list, i = set:list(), 0
+function methods:each()
+  local list, i = self:list(), 0
   return function()
     i = i + 1
     return list[i]
@@ -150,17 +150,17 @@ function methods.each(set)
 end
 
 --- Remove all elements.
-function methods.flush(set)
-  quote.guard(handle.write, set, ("flush %s %s"):format(set.kind, handle.path_of(set)), set.kind .. " flush")
-  return set
+function methods:flush()
+  quote.guard(handle.write, self, ("flush %s %s"):format(self.kind, handle.path_of(self)), self.kind .. " flush")
+  return self
 end
 
 --- Put these elements in place of those that are there, in one commit.
-function methods.replace(set, items)
+function methods:replace(items)
   return quote.guard(function()
-    local text = ("flush %s %s\n%s"):format(set.kind, handle.path_of(set), set:add_text(items))
-    handle.write(set, text, set.kind .. " replace", { echo = false })
-    return set
+    local text = ("flush %s %s\n%s"):format(self.kind, handle.path_of(self), self:add_text(items))
+    handle.write(self, text, self.kind .. " replace", { echo = false })
+    return self
   end)
 end
 
@@ -188,16 +188,27 @@ local function parse_hanging(text)
   return item
 end
 
+-- nft 1.0.6 does not find the prefixes and ranges of a map: look among all.
+local function find_listed(map, key)
+  local types = types_of(map)
+  local text = elements.text(key, types, nil, true)
+  for _, item in ipairs(listed(map)) do
+    if elements.text(item, types, nil, true) == text then
+      return item
+    end
+  end
+end
+
 --- The element that holds a key (in a set of intervals, the interval); nil where there is none.
 -- @tparam string|number|table key as for `add`
 -- @treturn ?table its parts, with timeout, expires (seconds), comment, counter and value
-function methods.find(set, key)
+function methods:find(key)
   return quote.guard(function()
-    local text = command(set, "get", { key }, 1, 1, true)
-    local ok, answer = pcall(session.run, set.nft.ns, text .. "\n", {}, set.kind .. " find")
+    local text = command(self, "get", { key }, 1, 1, true)
+    local ok, answer = pcall(session.run, self.nft.ns, text .. "\n", {}, self.kind .. " find")
     if not ok then
       if getmetatable(answer) == core.Error and answer.nft == "Could not process rule: No such file or directory" then
-        return nil
+        return self.kind == "map" and find_listed(self, key) or nil
       end
       error(answer, 0)
     end
@@ -213,16 +224,16 @@ function methods.find(set, key)
 end
 
 --- Whether a key is in it.
-function methods.has(set, key)
-  return set:find(key) ~= nil
+function methods:has(key)
+  return self:find(key) ~= nil
 end
 
 --- Set the counters of all elements to zero; nft 1.0.6 can only put them anew, so that what passes
 -- between reading and writing is not counted.
 -- @treturn {table,...} the elements as they were
-function methods.reset(set)
+function methods:reset()
   return quote.guard(function()
-    local was, fresh = listed(set), {}
+    local was, fresh = listed(self), {}
     for i, item in ipairs(was) do
       local copy = item
       if type(item) == "table" then
@@ -234,7 +245,7 @@ function methods.reset(set)
       end
       fresh[i] = copy
     end
-    set:replace(fresh)
+    self:replace(fresh)
     return was
   end)
 end

@@ -187,7 +187,7 @@ function kinds.log(value)
     parts[#parts + 1] = text:format(...)
   end
   if l.prefix ~= nil then
-    say("prefix %s", quote.string(l.prefix, "log: prefix"))
+    say("prefix %s", quote.log_prefix(l.prefix))
   end
   for _, key in ipairs { "group", "snaplen", "queue-threshold" } do
     if l[key] ~= nil then
