@@ -1,5 +1,6 @@
 --- The kernel against the description: what drifted, mending it, and changing to another description.
 -- @module netns.topology.drift
+local ip = require "netns.topology.ip"
 local up = require "netns.topology.up"
 local words = require "netns.topology.words"
 
@@ -19,7 +20,7 @@ end
 
 -- Facts of a node by the plan: links by index, addresses and routes as sets of texts.
 local function expected(step)
-  local facts = { links = {}, addr = {}, route = {}, sysctl = step.sysctls }
+  local facts = { links = {}, addr = {}, route = {}, connected = {}, sysctl = step.sysctls }
   local names = { "lo" }
   local function link(index, values)
     facts.links[index] = facts.links[index] or { up = false }
@@ -42,9 +43,14 @@ local function expected(step)
   for _, op in ipairs(step.config) do
     local args = op.args
     if op.noun == "link" then
-      link(args.dev, { up = args.up, master = args.master and names[args.master] })
-    elseif op.noun == "addr" and args.scope ~= "link" then
+      link(args.dev, { up = args.up, master = args.master and names[args.master], addrgenmode = args.addrgenmode })
+    elseif op.noun == "addr" then
       facts.addr[("%s %s"):format(names[args.dev], args.address)] = op
+      local p = ip.prefix(args.address, true)
+      if p.len < ip.bits(p.family) and args.scope ~= "link" then
+        local network = { family = p.family == 4 and "inet" or "inet6", dst = ip.text(ip.network(p)), dev = args.dev }
+        facts.connected[route_key(network, names)] = op
+      end
     elseif op.noun == "route" then
       facts.route[route_key(args, names)] = op
     end
@@ -59,20 +65,20 @@ end
 
 -- What the kernel says --------------------------------------------------------------------------------------------
 
-local function listed(ns)
-  local facts = { links = {}, addr = {}, route = {} }
+-- With IPv6 off in the description, link-local addresses are the kernel's own business.
+local function listed(ns, link_local)
+  local facts = { links = {}, addr = {}, route = {}, connected = {} }
   for _, link in ipairs(ns.link:list()) do
     facts.links[link.ifindex] = link
   end
   for _, addr in ipairs(ns.addr:list()) do
-    if not (addr.scope == "link" and addr.family == "inet6") and addr.dev ~= "lo" then
+    if (link_local or not (addr.scope == "link" and addr.family == "inet6")) and addr.dev ~= "lo" then
       facts.addr[("%s %s"):format(addr.dev, addr.address)] = addr
     end
   end
   for _, route in ipairs(ns.route:list()) do
-    if route.proto ~= "kernel" then
-      facts.route[route_key(route, {})] = route
-    end
+    local set = route.proto == "kernel" and facts.connected or facts.route
+    set[route_key(route, {})] = route
   end
   return facts
 end
@@ -90,6 +96,11 @@ local function is_excused(op, facts)
     end
   end
   return false
+end
+
+local function is_excused_link(op, facts)
+  local link = facts.links[op.args.dev]
+  return link.iface and link.iface.link.cut
 end
 
 local Diff = { __name = "netns.Diff" }
@@ -124,7 +135,7 @@ local function compare_links(want, have, add)
     if not link then
       add("link " .. values.name, "present", "missing", { noun = "link", lost = values })
     else
-      for _, key in ipairs { "name", "mtu", "up", "master" } do
+      for _, key in ipairs { "name", "mtu", "addrgenmode", "up", "master" } do
         local value = values[key]
         local same = link[key] == value or (key == "mtu" and not values.iface)
         if not same and (value ~= nil or key == "master") then
@@ -142,14 +153,22 @@ local function compare_links(want, have, add)
   end
 end
 
-local function diff_node(step, ns, findings)
-  local want, have = expected(step), listed(ns)
+local function diff_node(step, ns, findings, link_local)
+  local want, have = expected(step), listed(ns, link_local)
   local function add(what, wanted, found, remedy)
     findings[#findings + 1] = { node = step.name, what = what, expected = wanted, found = found }
     findings.remedies[findings[#findings]] = remedy
   end
   compare_links(want.links, have.links, add)
   compare_sets("addr", want.addr, have.addr, want, add)
+  for _, key in ipairs(words.sorted(want.connected)) do
+    local op = want.connected[key]
+    local address = ("%s %s"):format(want.links[op.args.dev].name, op.args.address)
+    if not have.connected[key] and have.addr[address] and not is_excused_link(op, want) then
+      -- the kernel's own route to what is on the link comes with the address: make that anew
+      add("route " .. key, "present", "missing", { noun = "addr", op = op, again = true })
+    end
+  end
   compare_sets("route", want.route, have.route, want, add)
   for _, name in ipairs(words.sorted(want.sysctl)) do
     local value = want.sysctl[name]
@@ -166,7 +185,7 @@ local function examine(state, only)
   local findings = setmetatable({ remedies = {} }, Diff)
   for _, step in ipairs(state.plan.steps) do
     if not only or only[step.name] then
-      diff_node(step, state.spaces[step.name], findings)
+      diff_node(step, state.spaces[step.name], findings, state.plan.model.families[6])
     end
   end
   return findings
@@ -196,6 +215,11 @@ local function remake(state, iface)
       if op.path == link.path then
         up.batch(step, { op }, state.spaces)
       end
+    end
+  end
+  for _, side in ipairs { link.ia, link.ib } do -- before it is up, or it makes itself an address
+    if not side.node.switch and state.plan.model.families[6] then
+      state.spaces[side.node.name].link:set { dev = side.index, addrgenmode = "none" }
     end
   end
   for _, step in ipairs(state.plan.steps) do
@@ -251,7 +275,23 @@ local function remedy(state, finding, r)
     quietly(ns[r.noun].del, ns[r.noun], r.noun == "addr" and { dev = row.dev, address = row.address, peer = row.peer }
       or row)
   else
+    if r.again then
+      quietly(ns.addr.del, ns.addr, { dev = r.op.args.dev, address = r.op.args.address })
+    end
     quietly(ns[r.noun].add, ns[r.noun], r.op.args)
+  end
+end
+
+-- Neighbours that were learned may be others by now: a link that was made again has another link-layer address, an
+-- address may have moved.
+local function forget_neighbours(state)
+  for _, step in ipairs(state.plan.steps) do
+    local ns = state.spaces[step.name]
+    for _, neigh in ipairs(not step.node.switch and ns.neigh:list() or {}) do
+      if neigh.state ~= "permanent" then
+        quietly(ns.neigh.del, ns.neigh, { dst = neigh.dst, dev = neigh.dev })
+      end
+    end
   end
 end
 
@@ -261,10 +301,13 @@ local order = { sysctl = 1, link = 2, addr = 3, route = 4 }
 -- until nothing is found.
 -- @treturn integer how many differences there were at first
 function drift.repair(state, only)
-  local first
+  local first, remade
   for _ = 1, 5 do
     local findings = examine(state, only)
     first = first or #findings
+    if #findings == 0 and remade then
+      forget_neighbours(state)
+    end
     if #findings == 0 then
       for _, step in ipairs(first > 0 and state.plan.steps or {}) do
         if not only or only[step.name] then
@@ -279,6 +322,7 @@ function drift.repair(state, only)
     end
     for _, finding in ipairs(findings) do
       local r = findings.remedies[finding]
+      remade = remade or r.lost ~= nil
       if order[r.noun] == lowest or lowest > 2 then
         remedy(state, finding, r)
       end
@@ -411,6 +455,7 @@ local function change(state, old, new, made)
     up.sysctls(step, state.spaces[step.name])
   end
   drift.repair(state)
+  forget_neighbours(state)
   change_impairments(state, old, new)
   for _, step in ipairs(new.steps) do
     change_rules(state, old_steps[step.name], step)

@@ -23,7 +23,7 @@ local function examine(self)
   if #findings > 0 then
     return nil, findings
   end
-  local m = model.build(self.data)
+  local m = model.build(description.copy(self.data)) -- what is built on it stays as it is now
   return m, m.findings
 end
 

@@ -41,7 +41,7 @@ end
 function lab.wrap(p, spaces, spawned, opts)
   local self = setmetatable({}, Lab)
   inner[self] = { plan = p, spaces = spaces, spawned = spawned, name = opts.name, release = opts.release,
-    new_space = opts.new_space }
+    new_space = opts.new_space, note = opts.note }
   remember(self, inner[self])
   return self
 end
@@ -316,8 +316,15 @@ end
 -- @tparam Topology new
 function methods.apply(self, new)
   local state = state_of(self)
-  drift.apply(state, new:plan())
+  local old, plan_ = state.plan.model.data, new:plan()
+  local note = state.note or function() end
+  note(old, plan_.model.data) -- before there is anything new
+  local ok, err = pcall(drift.apply, state, plan_)
+  note(state.plan.model.data)
   remember(self, state)
+  if not ok then
+    error(err, 0)
+  end
 end
 
 -- Pictures and the end -----------------------------------------------------------------------------------------------

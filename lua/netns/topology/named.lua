@@ -27,6 +27,25 @@ local function space_name(name, node)
   return name .. "." .. node
 end
 
+-- What a record says: the description, for who attaches, and the nodes that there may be, for who sweeps.
+local function write_record(record, data, other)
+  local nodes = {}
+  for _, description_ in ipairs { data, other } do
+    for node in pairs(description_.nodes) do
+      nodes[node] = true
+    end
+  end
+  record:write(literal.write { description = data, nodes = words.sorted(nodes) })
+end
+
+local function read_record(name)
+  local text = core.read_record(name)
+  local readable, content = pcall(literal.read, text or "", name)
+  if readable and type(content.nodes) == "table" and type(content.description) == "table" then
+    return content
+  end
+end
+
 -- Hold the record of a named lab and write down what it will make, before it makes it.
 local function take_record(name, data)
   local record = core.record(name, true)
@@ -44,7 +63,7 @@ local function take_record(name, data)
         space_name(name, node)), 0)
     end
   end
-  record:write(literal.write(data))
+  write_record(record, data)
   return record
 end
 
@@ -68,7 +87,9 @@ function named.up(plan, data, opts)
     release = record and function()
       record:remove()
     end,
-    record = record,
+    note = record and function(now, before)
+      write_record(record, now, before)
+    end,
   })
 end
 
@@ -95,9 +116,9 @@ function named.sweep()
   for _, name in ipairs(core.records()) do
     local ok, record = pcall(core.record, name, false)
     if ok and record then -- nobody holds it: its owner is dead
-      local readable, data = pcall(literal.read, core.read_record(name) or "", name)
-      for node in pairs(readable and type(data.nodes) == "table" and data.nodes or {}) do
-        remove_space(space_name(name, node))
+      local content = read_record(name)
+      for _, node in ipairs(content and content.nodes or {}) do
+        remove_space(space_name(name, tostring(node)))
       end
       record:remove()
       swept[#swept + 1] = name
@@ -109,11 +130,11 @@ end
 
 --- A lab that another process brought up.
 function named.attach(name)
-  local text = type(name) == "string" and core.read_record(name)
-  if not text then
+  local content = type(name) == "string" and read_record(name)
+  if not content then
     error(("attach: there is no lab \"%s\""):format(tostring(name)), 3)
   end
-  local plan = description.from(literal.read(text, name)):plan()
+  local plan = description.from(content.description):plan()
   local spaces = {}
   for _, step in ipairs(plan.steps) do
     spaces[step.name] = core.open(space_name(name, step.name))
