@@ -408,6 +408,10 @@ void l_probe_open(lua_State *L)
                                     {NULL, NULL}};
 
     l_class(L, L_PROBES, methods, meta);
+    luaL_getmetatable(L, L_PROBES);
+    lua_getfield(L, -1, "__index");
+    lua_setfield(L, -3, "Probes"); /* Lua adds methods */
+    lua_pop(L, 1);
     lua_pushcfunction(L, l_probes_new);
     lua_setfield(L, -2, "probes");
 }

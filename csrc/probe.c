@@ -162,6 +162,7 @@ static void source_free(struct probe_source *s)
         close_fd(&s->icmp[i]);
     close_fd(&s->nsfd);
     free(s->by_id);
+    free(s->own);
     free(s);
 }
 
@@ -233,6 +234,23 @@ struct probe_source *probe_set_source(struct probe_set *set, int nsfd, uint64_t 
     }
     s->next = set->sources;
     return set->latest = set->sources = s;
+}
+
+/* For those who poll the set's fd: it becomes readable when the next turn is due. */
+static void arm(struct probe_set *set, bool now)
+{
+    struct itimerspec when;
+    uint64_t due = now ? 1 : set->heap_len ? heap_due(set, 0) : 0;
+
+    if (!now && set->queue_at < set->count && (!due || due > set->forget_at))
+        due = set->forget_at; /* it is the neighbours that keep the queue waiting */
+    when = (struct itimerspec){
+        .it_value = {.tv_sec = (time_t)(due / NS_PER_S), .tv_nsec = (long)(due % NS_PER_S)}};
+
+    if (due == set->armed)
+        return;
+    timerfd_settime(set->timer, TFD_TIMER_ABSTIME, &when, NULL);
+    set->armed = due;
 }
 
 /* Adding ------------------------------------------------------------------------------------- */
@@ -330,6 +348,7 @@ int probe_add(struct probe_set *set, struct probe_source *s, const struct probe_
     }
     set->probes[set->count++] = p;
     set->pending++;
+    arm(set, true);
     return (int)p->number;
 }
 
@@ -372,6 +391,7 @@ static bool take_turns(struct probe_set *set)
         struct probe *p = set->probes[set->queue_at++];
 
         p->begun = now;
+        p->source->learned = true;
         set->learned[set->learned_len++] = p->number;
         turn(set, p, now);
     }
@@ -394,21 +414,13 @@ static void handle(struct probe_set *set, const struct epoll_event *event)
     }
 }
 
-/* For those who poll the set's fd: it becomes readable when the next turn is due. */
-static void arm(struct probe_set *set, bool now)
+/* A set that had to make room leaves room. */
+static int finished(struct probe_set *set)
 {
-    struct itimerspec when;
-    uint64_t due = now ? 1 : set->heap_len ? heap_due(set, 0) : 0;
-
-    if (!now && set->queue_at < set->count && (!due || due > set->forget_at))
-        due = set->forget_at; /* it is the neighbours that keep the queue waiting */
-    when = (struct itimerspec){
-        .it_value = {.tv_sec = (time_t)(due / NS_PER_S), .tv_nsec = (long)(due % NS_PER_S)}};
-
-    if (due == set->armed)
-        return;
-    timerfd_settime(set->timer, TFD_TIMER_ABSTIME, &when, NULL);
-    set->armed = due;
+    if (set->forgot && set->learned_len)
+        probe_forget_neighbours(set);
+    arm(set, false);
+    return 0;
 }
 
 int probe_set_step(struct probe_set *set, int timeout_ms, struct nserr *e)
@@ -417,10 +429,8 @@ int probe_set_step(struct probe_set *set, int timeout_ms, struct nserr *e)
     bool more = take_turns(set);
     int n;
 
-    if (!set->pending) {
-        arm(set, false);
-        return 0;
-    }
+    if (!set->pending)
+        return finished(set);
     arm(set, more);
     n = epoll_wait(set->epoll, events, EVENTS_MAX, timeout_ms);
     if (n < 0)
@@ -429,6 +439,8 @@ int probe_set_step(struct probe_set *set, int timeout_ms, struct nserr *e)
         handle(set, &events[i]);
     if (set->learned_done && set->queue_at < set->count)
         more = true;
+    if (!set->pending)
+        return finished(set);
     arm(set, more || n == EVENTS_MAX);
     return (int)set->pending;
 }

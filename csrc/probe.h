@@ -137,6 +137,9 @@ struct probe_source {
     uint32_t *by_id; /* probe number by id - first_id */
     size_t ids, ids_cap;
     uint16_t first_id;
+    struct probe_addr *own; /* its addresses, once they are asked for */
+    size_t own_len;
+    bool own_known, learned, touched; /* learned: probes went out since neighbours were forgotten */
 };
 
 struct probe_set {
@@ -152,6 +155,7 @@ struct probe_set {
     uint32_t *learned;        /* started since neighbours were forgotten */
     size_t learned_len;
     bool learned_done;  /* some of them have had an outcome since */
+    bool forgot;        /* neighbours were forgotten, so at the end they are once more */
     uint64_t forget_at; /* when to try again if none has */
     struct probe_source *sources, *latest;
     char *buf; /* one packet */

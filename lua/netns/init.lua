@@ -4,6 +4,7 @@ local core = require "netns.core"
 require "netns.process"
 require "netns.sysctl"
 require "netns.nft"
+local probe = require "netns.probe"
 
 local netns = {
   new = core.new,
@@ -12,6 +13,8 @@ local netns = {
   list = core.list,
   delete = core.delete,
   print = require "netns.print",
+  probes = probe.new,
+  matrix = probe.matrix,
 }
 
 --- Call a function and give its error back as values instead of raising it.

@@ -7,7 +7,7 @@ local draw = require "netns.topology.draw"
 local drift = require "netns.topology.drift"
 local ip = require "netns.topology.ip"
 local plan = require "netns.topology.plan"
-local printing = require "netns.print"
+local probe = require "netns.probe"
 local up = require "netns.topology.up"
 local words = require "netns.topology.words"
 
@@ -121,34 +121,10 @@ function lab.address(from, target, family)
   return target
 end
 
+-- Probes take nodes of the same lab for destinations.
+probe.of_lab = lab.address
+
 -- Reachability -----------------------------------------------------------------------------------------------------
-
-local function run_probes(probes)
-  repeat
-    local left = probes:step()
-  until left == 0
-end
-
-local Matrix = { __name = "netns.Matrix" }
-Matrix.__index = Matrix
-
---- A matrix prints as a table: who (rows) reaches whom (columns), "x" where not.
-function Matrix:__tostring()
-  local rows = {}
-  for _, from in ipairs(self.names) do
-    local row = { from = from }
-    for _, to in ipairs(self.names) do
-      local result = self[from] and self[from][to]
-      if result ~= nil then
-        row[to] = result and ("%.2f"):format(result * 1e3) or "x"
-      end
-    end
-    rows[#rows + 1] = row
-  end
-  local columns = { "from" }
-  table.move(self.names, 1, #self.names, 2, columns)
-  return printing.table(rows, columns) .. ("\n%d of %d reached (ms)"):format(self.reached, self.pairs)
-end
 
 --- Ping between all nodes that have addresses, all at once.
 -- @tparam[opt] table opts `family` "inet" (default where there is IPv4) or "inet6", `count` (1), `timeout` (1 s),
@@ -158,48 +134,21 @@ function methods.ping_all(self, opts)
   local state = state_of(self)
   opts = opts or {}
   local family = opts.family or (state.plan.model.families[4] and "inet" or "inet6")
-  local matrix = setmetatable({ names = {}, pairs = 0, reached = 0 }, Matrix)
   local nodes, asked = {}, {}
   for _, name in ipairs(opts.nodes or {}) do
     asked[find(state, name, "ping_all")] = true
   end
+  local function asked_by(from, to) -- the address may depend on who asks
+    return address_for(from.node, to.node, family)
+  end
   for _, node in ipairs(state.plan.model.nodes) do
     local target = addresses_of(node, family)[1]
     if target and (not opts.nodes or asked[node]) then
-      nodes[#nodes + 1] = { name = node.name, ns = state.spaces[node.name], node = node }
-      matrix.names[#matrix.names + 1] = node.name
-      matrix[node.name] = {}
+      nodes[#nodes + 1] = { name = node.name, netns = state.spaces[node.name], node = node,
+        address = #node.ifaces > 1 and asked_by or target }
     end
   end
-  local probes <close> = core.probes()
-  local numbers = {}
-  local settings = { count = opts.count or 1, timeout = opts.timeout or 1 }
-  local first = {} -- addresses are made to text once, where they do not depend on who asks
-  local function target_of(from, node)
-    if #node.ifaces > 1 then
-      return address_for(from, node, family)
-    end
-    first[node] = first[node] or addresses_of(node, family)[1]
-    return first[node]
-  end
-  for _, from in ipairs(nodes) do
-    for _, to in ipairs(nodes) do
-      if from ~= to then
-        local number = probes:add("ping", from.ns, target_of(from.node, to.node), settings)
-        numbers[#numbers + 1] = { from.name, to.name, number }
-      end
-    end
-  end
-  run_probes(probes)
-  for _, item in ipairs(numbers) do
-    local result = probes:result(item[3])
-    local reached = (result.received or 0) > 0
-    matrix[item[1]][item[2]] = reached and result.min or false
-    matrix.pairs = matrix.pairs + 1
-    matrix.reached = matrix.reached + (reached and 1 or 0)
-  end
-  matrix.ok = matrix.reached == matrix.pairs
-  return matrix
+  return probe.matrix(nodes, { count = opts.count or 1, timeout = opts.timeout or 1 })
 end
 
 --- Does a reach b?
@@ -216,33 +165,9 @@ function methods.reach(self, a, b, how)
   if not target then
     error("reach: the other node has no address of that family", 2)
   end
-  local kind = how.tcp and "tcp" or how.udp and "udp" or "ping"
-  local probes <close> = core.probes()
-  probes:add(kind, state.spaces[from.name], target,
-    { port = how.tcp or how.udp, timeout = how.timeout or 1, count = kind == "ping" and 1 or nil })
-  run_probes(probes)
-  local result = probes:result(1)
-  local shot = result.shots[#result.shots]
-  return kind == "ping" and (result.received or 0) > 0 or (shot and shot.state == "answered") or false, result
-end
-
---- Ping from this namespace: a node of the same lab, or an address.
--- @param target Namespace of a lab, or text
--- @tparam[opt] table opts `count` (1), `timeout` (1 s), `family`
--- @treturn boolean whether an answer came; and the probe's result
-if not core.Namespace.ping then
-  function core.Namespace.ping(ns, target, opts)
-    opts = opts or {}
-    local address = lab.address(ns, target, opts.family)
-    if type(address) ~= "string" then
-      error("ping: a node of a lab or an address expected", 2)
-    end
-    local probes <close> = core.probes()
-    probes:add("ping", ns, address, { count = opts.count or 1, timeout = opts.timeout or 1 })
-    run_probes(probes)
-    local result = probes:result(1)
-    return (result.received or 0) > 0, result
-  end
+  local settings = { timeout = how.timeout or 1, tcp = how.tcp, udp = how.udp }
+  local result, failed = state.spaces[from.name]:reach(target, settings)
+  return result ~= nil, result or failed
 end
 
 -- Links ------------------------------------------------------------------------------------------------------------
