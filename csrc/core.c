@@ -18,6 +18,9 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_nft_monitor_open,
         l_record_open,
         l_probe_open,
+        l_poll_open,
+        l_monitor_open,
+        l_diag_open,
     };
     // clang-format on
 

@@ -72,6 +72,11 @@ void l_record_open(lua_State *L);
 /* l_probe.c */
 void l_probe_open(lua_State *L);
 
+/* l_poll.c, l_monitor.c, l_diag.c */
+void l_poll_open(lua_State *L);
+void l_monitor_open(lua_State *L);
+void l_diag_open(lua_State *L);
+
 /* l_sysctl.c */
 void l_sysctl_open(lua_State *L);
 

@@ -4,7 +4,9 @@ local core = require "netns.core"
 require "netns.process"
 require "netns.sysctl"
 require "netns.nft"
+require "netns.monitor"
 local probe = require "netns.probe"
+require "netns.wait"
 
 local netns = {
   new = core.new,
