@@ -258,6 +258,24 @@ static const struct codec_row vxlan_rows[] = {
 static struct codec_schema vxlan_schema = SCHEMA("vxlan", vxlan_rows, 0);
 // clang-format on
 
+/* TUN and TAP, which are made through /dev/net/tun (l_tun.c): rows for listings. */
+static const struct codec_name tun_modes[] = {{1, "tun"}, {2, "tap"}};
+static const struct codec_names names_tun_mode = NAMES("tun or tap", tun_modes);
+
+// clang-format off
+static const struct codec_row tun_rows[] = {
+    ENUM("mode", IFLA_TUN_TYPE, 1, &names_tun_mode, .flags = ROW_RO),
+    BOOL("pi", IFLA_TUN_PI, 1, .flags = ROW_RO),
+    BOOL("vnet_hdr", IFLA_TUN_VNET_HDR, 1, .flags = ROW_RO),
+    BOOL("persist", IFLA_TUN_PERSIST, 1, .flags = ROW_RO),
+    BOOL("multi_queue", IFLA_TUN_MULTI_QUEUE, 1, .flags = ROW_RO),
+    U32("owner", IFLA_TUN_OWNER, .flags = ROW_RO),
+    U32("tun_group", IFLA_TUN_GROUP, .flags = ROW_RO), /* `group` is that of every link */
+    U32("queues", IFLA_TUN_NUM_QUEUES, .flags = ROW_RO),
+};
+static struct codec_schema tun_schema = SCHEMA("tun", tun_rows, 0);
+// clang-format on
+
 /* All kinds --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -266,6 +284,7 @@ static const struct {
 } kinds[] = {
     {"bridge", &bridge_schema, &bridge_port_schema},
     {"vxlan", &vxlan_schema, NULL},
+    {"tun", &tun_schema, NULL},
 };
 
 struct codec_schema *link_kind_schema(const char *kind)
@@ -287,6 +306,6 @@ struct codec_schema *link_port_schema(const char *kind)
 struct codec_schema *const codec_schemas[] = {
     &link_schema,      &addr_schema,        &route_schema, &route_get_schema,
     &route_hop_schema, &rule_schema,        &neigh_schema, &nexthop_schema,
-    &bridge_schema,    &bridge_port_schema, &vxlan_schema,
+    &bridge_schema,    &bridge_port_schema, &vxlan_schema, &tun_schema,
 };
 const size_t codec_schemas_count = ARRAY_LEN(codec_schemas);

@@ -14,6 +14,7 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_batch_open,
         l_process_open,
         l_sysctl_open,
+        l_tun_open,
         l_nft_open,
         l_nft_monitor_open,
         l_record_open,

@@ -77,6 +77,9 @@ void l_poll_open(lua_State *L);
 void l_monitor_open(lua_State *L);
 void l_diag_open(lua_State *L);
 
+/* l_tun.c */
+void l_tun_open(lua_State *L);
+
 /* l_sysctl.c */
 void l_sysctl_open(lua_State *L);
 

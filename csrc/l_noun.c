@@ -91,6 +91,27 @@ static int follow_up(struct l_op *op, int idx, const struct verb *v)
     return err;
 }
 
+static bool is_tun(lua_State *L, int idx)
+{
+    bool tun;
+
+    if (!codec_field(L, idx, "type"))
+        return false;
+    tun = lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), "tun");
+    lua_pop(L, 1);
+    return tun;
+}
+
+static int add_tun(struct l_op *op, int idx)
+{
+    bool made = false;
+    int err = l_tun_add(op, idx, &made);
+
+    if (err && made)
+        undo_link(op, idx);
+    return err;
+}
+
 static int run(struct l_op *op, int idx, const struct verb *v)
 {
     const struct noun *noun = op->n->noun;
@@ -99,6 +120,8 @@ static int run(struct l_op *op, int idx, const struct verb *v)
 
     if (noun == &noun_link && v->kind == CODEC_SET && !op->n->batch)
         return l_link_change(op, idx, &f);
+    if (noun == &noun_link && v->kind == CODEC_ADD && is_tun(op->L, idx))
+        return add_tun(op, idx);
     err = l_op_encode(op, idx, v->kind == CODEC_DEL ? noun->del : noun->add, verb_flags(noun, v));
     if (err)
         return err;

@@ -94,6 +94,10 @@ int l_batch_dev_index(struct codec_enc *enc, const char *name);
 void l_batch_note_link(struct l_op *op, int idx);
 int l_batch_alive(const struct l_batch *b);
 
+/* l_tun.c: the tun link that the table at idx describes, with what stands beside. 0 or -errno;
+ * *made if the link is there then. */
+int l_tun_add(struct l_op *op, int idx, bool *made);
+
 void l_list_open(lua_State *L); /* adds list, each, flush to the noun's methods on top */
 /* Change a link as the table at idx says, all or nothing. 0 or -errno with op->e filled (and *f, if
  * the kernel said it). The stack may hold more than before. */
