@@ -34,7 +34,8 @@ describe("tun links", function()
       local other <close> = netns.new()
       other.link:add(listed)
       local again = other.link:list({ name = "theirs" })[1]
-      for _, key in ipairs { "type", "mode", "pi", "vnet_hdr", "multi_queue", "owner", "tun_group", "persist", "mtu" } do
+      local keys = { "type", "mode", "pi", "vnet_hdr", "multi_queue", "owner", "tun_group", "persist", "mtu" }
+      for _, key in ipairs(keys) do
         assert.equal(listed[key], again[key], key)
       end
       ns.link:del "ours"
