@@ -29,6 +29,10 @@ local function connect(host, name, net)
   host.route:add { dst = "default", via = ("fd00:%d::1"):format(net) }
 end
 
+-- IPv6 asks for a second whether an address is taken; here nobody else could have it.
+for _, ns in ipairs { alice, router, bob } do
+  ns.sysctl["net.ipv6.conf.default.dad_transmits"] = 0
+end
 connect(alice, "a0", 1)
 connect(bob, "b0", 2)
 router.sysctl["net.ipv4.ip_forward"] = 1
@@ -41,7 +45,7 @@ print(router.route:list())
 
 print "\nPing from alice to bob, across the router:"
 for _, address in ipairs { "10.0.2.2", "fd00:2::2" } do
-  local result = alice:run({ "ping", "-n", "-c", "3", "-i", "0.05", address }, { check = true })
+  local result = alice:run({ "ping", "-n", "-c", "3", "-w", "5", "-i", "0.05", address }, { check = true })
   print(result.stdout:match "(%d+ packets.-)\n")
 end
 
