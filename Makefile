@@ -35,8 +35,8 @@ endif
 
 # --- sources: a file dropped into csrc/ or lua/ is built and installed -------
 
-CORE_SRC   := $(filter-out csrc/nft_worker.c,$(wildcard csrc/*.c))
-WORKER_SRC := $(wildcard csrc/nft_worker.c)
+CORE_SRC   := $(filter-out csrc/nft_worker%.c,$(wildcard csrc/*.c))
+WORKER_SRC := $(wildcard csrc/nft_worker*.c)
 # what of the core the worker shares: pure C, no Lua
 WORKER_USES := $(wildcard csrc/error.c csrc/nsfd*.c)
 LUA_SRC    := $(shell find lua -name '*.lua' 2>/dev/null | LC_ALL=C sort)

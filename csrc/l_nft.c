@@ -4,7 +4,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <netlink/msg.h>
+
 #include "l_json.h"
+#include "l_nft_event.h"
 #include "nft.h"
 
 #define L_ANSWER        "netns.NftAnswer"
@@ -64,9 +67,10 @@ static uint32_t read_flags(lua_State *L, int idx)
         const char *key;
         uint32_t flag;
     } map[] = {
-        {"json", NFT_RUN_JSON},           {"echo", NFT_RUN_ECHO},   {"handle", NFT_RUN_HANDLE},
-        {"check", NFT_RUN_CHECK},         {"terse", NFT_RUN_TERSE}, {"numeric", NFT_RUN_NUMERIC},
-        {"stateless", NFT_RUN_STATELESS},
+        {"json", NFT_RUN_JSON},           {"echo", NFT_RUN_ECHO},     {"handle", NFT_RUN_HANDLE},
+        {"check", NFT_RUN_CHECK},         {"terse", NFT_RUN_TERSE},   {"numeric", NFT_RUN_NUMERIC},
+        {"stateless", NFT_RUN_STATELESS}, {"events", NFT_RUN_EVENTS}, {"dump", NFT_RUN_DUMP},
+        {"rules", NFT_RUN_RULES},         {"rules", NFT_RUN_RULES},
     };
     uint32_t flags = 0;
 
@@ -115,13 +119,36 @@ static void push_documents(lua_State *L, struct l_answer *a)
     }
 }
 
+/* Push the list of messages that nf_tables sent; nil where some were lost. */
+static void push_state(lua_State *L, struct l_answer *a)
+{
+    struct nlmsghdr *h;
+    lua_Integer n = 0;
+    int left;
+
+    if (a->result.state_code) {
+        lua_pushnil(L);
+        return;
+    }
+    map_file(L, a, a->result.state);
+    lua_newtable(L);
+    h = (struct nlmsghdr *)a->map;
+    left = (int)a->len;
+    for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left))
+        if (l_nft_event(L, h))
+            lua_rawseti(L, -2, ++n);
+}
+
 /* core.nft_run(ns, text, opts): true, or false where nft refused; what was printed, as a list of
  * JSON documents with opts.json and as text otherwise; nft's messages; true where the echo that
- * was asked for could not be had. */
+ * that was asked for could not be had; with opts.events, which tables were made, with opts.rules
+ * beside it also which rules, with opts.dump, all tables, chains, sets and flowtables: as
+ * l_nft_event gives them, or nil where they are not all known. */
 static int l_nft_run(lua_State *L)
 {
-    static const char *const keys[] = {"json",    "echo",      "handle",  "check", "terse",
-                                       "numeric", "stateless", "timeout", NULL};
+    static const char *const keys[] = {"json",   "echo",    "handle",    "check",
+                                       "terse",  "numeric", "stateless", "timeout",
+                                       "events", "rules",   "dump",      NULL};
     struct l_ns *ns = l_ns_check(L, 1);
     struct nft_job job = {.netns = ns->fd};
     struct l_answer *a;
@@ -133,7 +160,7 @@ static int l_nft_run(lua_State *L)
     job.flags = read_flags(L, 3);
     job.timeout = l_opt_number(L, 3, "nft run", "timeout", TIMEOUT_DEFAULT, 0.001, TIMEOUT_MAX);
     a = l_object(L, sizeof(*a), L_ANSWER, 0);
-    a->result.out = a->result.err = -1;
+    a->result.out = a->result.err = a->result.state = -1;
     if (nft_run(&job, &a->result, &e) != 0)
         return raise(L, ns, a, &e);
     lua_pushboolean(L, !a->result.failed);
@@ -145,8 +172,12 @@ static int l_nft_run(lua_State *L)
     map_file(L, a, a->result.err);
     lua_pushlstring(L, a->map ? a->map : "", a->len);
     lua_pushboolean(L, a->result.no_echo);
+    if ((job.flags & (NFT_RUN_EVENTS | NFT_RUN_DUMP)) && !a->result.failed)
+        push_state(L, a);
+    else
+        lua_pushnil(L);
     answer_free(a);
-    return 4;
+    return 5;
 }
 
 /* core.nft_errno(message): number and name of the errno whose words stand in nft's message. */

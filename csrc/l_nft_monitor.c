@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * core.nft_dump and core.nft_monitor: what nf_tables itself says, by netlink.
+ * core.nft_monitor: what nf_tables itself says of changes, by netlink.
  *
  * The monitor is a socket in NFNLGRP_NFTABLES. A commit sends its changes and then a
  * "generation"; when more was sent than the socket could hold, next() gives an event of kind
@@ -26,72 +26,6 @@ struct l_monitor {
     char label[160];
 };
 
-/* ---- dump ------------------------------------------------------------------------------ */
-
-#define L_DUMP "netns.NftDump"
-
-static int l_dump__gc(lua_State *L)
-{
-    struct rtnl **session = luaL_checkudata(L, 1, L_DUMP);
-
-    rtnl_close(*session);
-    *session = NULL;
-    return 0;
-}
-
-static void push_messages(lua_State *L, struct bytes *all)
-{
-    struct nlmsghdr *h = (struct nlmsghdr *)all->data;
-    int left = (int)all->len;
-    lua_Integer n = 0;
-
-    lua_newtable(L);
-    for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left))
-        if (l_nft_event(L, h))
-            lua_rawseti(L, -2, ++n);
-}
-
-static int dump_type(lua_State *L, int idx)
-{
-    static const char *const kinds[] = {"table", "chain", "set", "object", "flowtable", NULL};
-    static const int types[] = {NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_GETSET, NFT_MSG_GETOBJ,
-                                NFT_MSG_GETFLOWTABLE};
-
-    return types[luaL_checkoption(L, idx, NULL, kinds)];
-}
-
-/* core.nft_dump(ns, kind): a list of what l_nft_event makes of each. */
-static int l_nft_dump(lua_State *L)
-{
-    struct l_ns *ns = l_ns_check(L, 1);
-    int type = dump_type(L, 2);
-    struct rtnl **session = l_object(L, sizeof(*session), L_DUMP, 0);
-    struct bytes *all = l_bytes(L);
-    struct {
-        struct nlmsghdr h;
-        struct nfgenmsg gen;
-    } request = {.h = {.nlmsg_len = sizeof(request)}, .gen = {.version = NFNETLINK_V0}};
-    struct rtnl_fault f;
-    struct nserr e;
-
-    request.h.nlmsg_type = (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
-    *session = rtnl_open(ns->fd, NETLINK_NETFILTER, &e);
-    if (!*session) {
-        nserr_context(&e, "nft list", NULL, ns->label);
-        return l_raise(L, &e);
-    }
-    if (rtnl_dump(*session, &request.h, all, &f) != 0) {
-        nserr_sys(&e, f.code, "nft list", NULL);
-        nserr_context(&e, NULL, NULL, ns->label);
-        return l_raise(L, &e);
-    }
-    rtnl_close(*session);
-    *session = NULL;
-    push_messages(L, all);
-    bytes_free(all);
-    return 1;
-}
-
 /* ---- monitor --------------------------------------------------------------------------- */
 
 static void close_monitor(struct l_monitor *m)
@@ -116,27 +50,47 @@ static struct l_monitor *check_open(lua_State *L)
     return m;
 }
 
+static struct rtnl *events_open(int nsfd, struct nserr *e)
+{
+    struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+    struct rtnl *session = rtnl_open(nsfd, NETLINK_NETFILTER, e);
+    int group = NFNLGRP_NFTABLES;
+
+    if (!session)
+        return NULL;
+    if (bind(session->fd, (struct sockaddr *)&any, sizeof(any)) == 0 &&
+        setsockopt(session->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) == 0)
+        return session;
+    nserr_sys(e, errno, "nft monitor", NULL);
+    rtnl_close(session);
+    return NULL;
+}
+
+static int events_receive(struct rtnl *session, struct bytes *into)
+{
+    ssize_t got;
+
+    into->len = 0;
+    if (bytes_reserve(into, BUFFER) != 0)
+        return -ENOMEM;
+    got = recv(session->fd, into->data, into->cap, MSG_DONTWAIT);
+    if (got < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    into->len = (size_t)got;
+    return 1;
+}
+
 /* core.nft_monitor(ns) */
 static int l_nft_monitor(lua_State *L)
 {
     struct l_ns *ns = l_ns_check(L, 1);
     struct l_monitor *m = l_object(L, sizeof(*m), L_MONITOR, 0);
-    struct sockaddr_nl any = {.nl_family = AF_NETLINK};
-    int group = NFNLGRP_NFTABLES, code = 0;
     struct nserr e;
 
     memcpy(m->label, ns->label, sizeof(m->label));
-    m->session = rtnl_open(ns->fd, NETLINK_NETFILTER, &e);
+    m->session = events_open(ns->fd, &e);
     if (!m->session) {
         nserr_context(&e, "nft monitor", NULL, ns->label);
-        return l_raise(L, &e);
-    }
-    if (bind(m->session->fd, (struct sockaddr *)&any, sizeof(any)) != 0 ||
-        setsockopt(m->session->fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) != 0)
-        code = errno;
-    if (code) {
-        nserr_sys(&e, code, "nft monitor", NULL);
-        nserr_context(&e, NULL, NULL, ns->label);
         return l_raise(L, &e);
     }
     return 1;
@@ -163,21 +117,6 @@ static bool push_pending(lua_State *L, struct l_monitor *m)
     }
     m->pending.len = m->at = 0;
     return false;
-}
-
-/* One datagram into m->pending: 1, 0 where there is none, -errno. */
-static int receive(struct l_monitor *m)
-{
-    ssize_t got;
-
-    m->pending.len = m->at = 0;
-    if (bytes_reserve(&m->pending, BUFFER) != 0)
-        return -ENOMEM;
-    got = recv(m->session->fd, m->pending.data, m->pending.cap, MSG_DONTWAIT);
-    if (got < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-    m->pending.len = (size_t)got;
-    return 1;
 }
 
 static double now(void)
@@ -218,7 +157,8 @@ static int l_monitor_next(lua_State *L)
 
         if (push_pending(L, m))
             return 1;
-        got = receive(m);
+        m->at = 0;
+        got = events_receive(m->session, &m->pending);
         if (got == -ENOBUFS) {
             lua_createtable(L, 0, 2);
             lua_pushliteral(L, "overrun");
@@ -246,8 +186,7 @@ static int l_monitor__tostring(lua_State *L)
 
 void l_nft_monitor_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"nft_dump", l_nft_dump}, {"nft_monitor", l_nft_monitor}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"nft_monitor", l_nft_monitor}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", l_monitor_close},
                                        {"fd", l_monitor_fd},
                                        {"receive", l_monitor_next},
@@ -256,9 +195,7 @@ void l_nft_monitor_open(lua_State *L)
                                     {"__close", l_monitor_close},
                                     {"__tostring", l_monitor__tostring},
                                     {NULL, NULL}};
-    static const luaL_Reg dump_meta[] = {{"__gc", l_dump__gc}, {NULL, NULL}};
 
-    l_class(L, L_DUMP, NULL, dump_meta);
     l_class(L, L_MONITOR, methods, meta);
     luaL_getmetatable(L, L_MONITOR);
     lua_getfield(L, -1, "__index");

@@ -300,6 +300,7 @@ static int receive_reply(struct session *s, int64_t deadline, int text, struct n
                          NULL);
     result->failed = reply.failed;
     result->no_echo = reply.no_echo;
+    result->state_code = -reply.state;
     return 0;
 }
 
@@ -362,12 +363,16 @@ int nft_run(const struct nft_job *job, struct nft_result *result, struct nserr *
     cleanup_fd int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int fds[NFT_PROTO_FDS], err;
 
-    *result = (struct nft_result){.out = -1, .err = -1};
+    *result = (struct nft_result){.out = -1, .err = -1, .state = -1};
     if (cwd < 0) /* it may have been removed */
         cwd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     result->out = memfd_create("nft answer", MFD_CLOEXEC);
     result->err = memfd_create("nft messages", MFD_CLOEXEC);
-    if (text < 0 || cwd < 0 || result->out < 0 || result->err < 0)
+    if (job->flags & (NFT_RUN_EVENTS | NFT_RUN_DUMP))
+        result->state = memfd_create("nft state", MFD_CLOEXEC);
+    else
+        result->state = fcntl(result->err, F_DUPFD_CLOEXEC, 0); /* there must be one */
+    if (text < 0 || cwd < 0 || result->out < 0 || result->err < 0 || result->state < 0)
         return nserr_sys(e, errno, "nft run", NULL);
     err = write_text(text, job->text, job->len);
     if (err)
@@ -377,6 +382,7 @@ int nft_run(const struct nft_job *job, struct nft_result *result, struct nserr *
     fds[NFT_FD_TEXT] = text;
     fds[NFT_FD_OUT] = result->out;
     fds[NFT_FD_ERR] = result->err;
+    fds[NFT_FD_STATE] = result->state;
     return exchange(job, fds, result, e);
 }
 
@@ -384,6 +390,7 @@ void nft_result_free(struct nft_result *result)
 {
     close_fd(&result->out);
     close_fd(&result->err);
+    close_fd(&result->state);
 }
 
 void nft_status(struct nft_status *status)

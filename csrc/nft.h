@@ -29,10 +29,12 @@ struct nft_job {
 #define NFT_WORDS_MAX 512
 
 struct nft_result {
-    int out, err; /* memfds, owned: what was printed, and the error messages; -1: none */
-    bool failed;  /* nft refused: see err */
-    bool no_echo; /* what was created could not be told */
-    bool unknown; /* after an error: the commands may have been committed */
+    int out, err, state; /* memfds, owned: what was printed, the error messages, and messages of
+                            nf_tables; -1: none */
+    bool failed;         /* nft refused: see err */
+    bool no_echo;        /* what was created could not be told */
+    int state_code;      /* errno where those messages are not all */
+    bool unknown;        /* after an error: the commands may have been committed */
     char words[NFT_WORDS_MAX]; /* ... and what the worker said at its end */
 };
 

@@ -19,6 +19,7 @@ enum nft_proto_fd {
     NFT_FD_TEXT,  /* memfd: the commands */
     NFT_FD_OUT,   /* memfd: what was listed or created */
     NFT_FD_ERR,   /* memfd: error messages */
+    NFT_FD_STATE, /* memfd: messages of nf_tables that NFT_RUN_EVENTS and _DUMP ask for */
     NFT_PROTO_FDS
 };
 
@@ -31,6 +32,9 @@ enum {
     NFT_RUN_TERSE = 1 << 4,
     NFT_RUN_STATELESS = 1 << 5,
     NFT_RUN_NUMERIC = 1 << 6,
+    NFT_RUN_EVENTS = 1 << 7, /* tell which tables were made */
+    NFT_RUN_RULES = 1 << 8,  /* ... and which rules */
+    NFT_RUN_DUMP = 1 << 9,   /* tell all tables, chains, sets and flowtables, afterwards */
 };
 
 struct nft_proto_request {
@@ -52,6 +56,7 @@ struct nft_proto_reply {
     int32_t failed;   /* the commands were refused; the messages are in NFT_FD_ERR */
     uint32_t no_echo; /* echo was asked for, but the answer would not have fitted the socket */
     uint32_t retire;  /* grown too big: to be replaced before the next request */
+    int32_t state;    /* 0, or -errno: what NFT_FD_STATE has is not all */
     uint64_t rss;     /* bytes */
 };
 

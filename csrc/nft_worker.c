@@ -28,17 +28,18 @@
 #include <linux/netlink.h>
 
 #include "nft_proto.h"
+#include "nft_worker_netlink.h"
 #include "nsfd.h"
 
-#define TEXT_FD         10 /* fixed, so that messages name it the same way every time */
-#define TEXT_PATH       "/proc/self/fd/10"
-#define RSS_LIMIT       (64ul << 20)
-#define KEEP_HEAP       (8 << 20)
-#define LINGER_MS       40
-#define LINGER_MAX      400
-#define SOCKET_SEARCH   64
-#define ECHO_PER_BYTE   8 /* netlink bytes that come back for a byte of nft text, at most */
-#define ECHO_BUFFER_MIN (1u << 20)
+#define TEXT_FD       10 /* fixed, so that messages name it the same way every time */
+#define TEXT_PATH     "/proc/self/fd/10"
+#define RSS_LIMIT     (64ul << 20)
+#define KEEP_HEAP     (8 << 20)
+#define LINGER_MS     40
+#define LINGER_MAX    400
+#define SOCKET_SEARCH 64
+#define ECHO_PER_BYTE 40 /* of the receive buffer, for a byte of nft text, at most */
+#define BUFFER_LIMIT  (1 << 29)
 
 struct lingerer {
     int fd;
@@ -210,18 +211,25 @@ static int find_socket(void)
 
 /* ---- a job ----------------------------------------------------------------------------- */
 
-/* Room for the echo of `text_size` bytes of commands; false where the limit forbids it. */
-static bool make_echo_room(int sock, uint64_t text_size)
+/* Let the socket take transactions and echoes of any size; without CAP_NET_ADMIN in the first user
+ * namespace, only what net.core.[rw]mem_max allows. Memory is taken only as it is needed. */
+static void raise_buffers(int sock)
 {
-    uint64_t wanted = text_size * ECHO_PER_BYTE;
-    int size, have = 0;
-    socklen_t len = sizeof(have);
+    int size = BUFFER_LIMIT;
 
-    if (wanted < ECHO_BUFFER_MIN)
-        wanted = ECHO_BUFFER_MIN;
-    size = wanted > INT32_MAX / 2 ? INT32_MAX / 2 : (int)wanted;
     if (setsockopt(sock, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) != 0)
         setsockopt(sock, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    if (setsockopt(sock, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0)
+        setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
+/* Whether the echo of so many bytes of commands is sure to fit: when it does not, libnftables
+ * reports an error although the commands were committed. */
+static bool has_echo_room(int sock, uint64_t text_size)
+{
+    int have = 0;
+    socklen_t len = sizeof(have);
+
     getsockopt(sock, SOL_SOCKET, SO_RCVBUF, &have, &len);
     return (uint64_t)have >= text_size * ECHO_PER_BYTE;
 }
@@ -247,25 +255,66 @@ static unsigned int output_flags(uint32_t flags)
     return output;
 }
 
-static void run_commands(struct nft_ctx *ctx, uint32_t flags, struct nft_proto_reply *reply)
+static uint32_t port_of(int sock)
 {
+    struct sockaddr_nl address = {0};
+    socklen_t len = sizeof(address);
+
+    return getsockname(sock, (struct sockaddr *)&address, &len) == 0 ? address.nl_pid : 0;
+}
+
+/* Before the commands: a socket that hears what they do; -1 where nobody asked. */
+static int listen_state(uint32_t flags, struct nft_proto_reply *reply)
+{
+    int sock = -1;
+
+    if (flags & (NFT_RUN_EVENTS | NFT_RUN_DUMP)) {
+        sock = nfnl_open(flags & NFT_RUN_EVENTS, SOCKET_SEARCH);
+        if (sock < 0)
+            reply->state = sock;
+    }
+    return sock;
+}
+
+/* After them: what the host wants to know. */
+static void tell_state(int listener, int sock, int out, uint32_t flags,
+                       struct nft_proto_reply *reply)
+{
+    if (listener < 0)
+        return;
+    if (!reply->failed && (flags & NFT_RUN_EVENTS))
+        reply->state =
+            nfnl_collect(listener, sock >= 0 ? port_of(sock) : 0, flags & NFT_RUN_RULES, out);
+    if (!reply->failed && (flags & NFT_RUN_DUMP))
+        reply->state = nfnl_dump(listener, out);
+    linger_keep(listener);
+    close(listener);
+}
+
+static void run_commands(struct nft_ctx *ctx, uint32_t flags, int state,
+                         struct nft_proto_reply *reply)
+{
+    int sock = find_socket(), listener = listen_state(flags, reply);
     struct stat text = {0};
-    int sock = find_socket();
 
     fstat(TEXT_FD, &text);
-    if ((flags & NFT_RUN_ECHO) && sock >= 0 && !make_echo_room(sock, (uint64_t)text.st_size)) {
+    if (sock >= 0)
+        raise_buffers(sock);
+    if ((flags & NFT_RUN_ECHO) && sock >= 0 && !has_echo_room(sock, (uint64_t)text.st_size)) {
         flags &= ~(uint32_t)NFT_RUN_ECHO;
         reply->no_echo = 1;
     }
     nft_ctx_output_set_flags(ctx, output_flags(flags));
     nft_ctx_set_dry_run(ctx, (flags & NFT_RUN_CHECK) != 0);
     reply->failed = nft_run_cmd_from_filename(ctx, TEXT_PATH) != 0;
+    tell_state(listener, sock, state, flags, reply);
     if (sock >= 0)
         linger_keep(sock);
 }
 
 /* Run with `out` and `err` as the context's streams. */
-static void run_streams(FILE *out, FILE *err, uint32_t flags, struct nft_proto_reply *reply)
+static void run_streams(FILE *out, FILE *err, int state, uint32_t flags,
+                        struct nft_proto_reply *reply)
 {
     struct nft_ctx *ctx = nft_ctx_new(NFT_CTX_DEFAULT);
 
@@ -276,7 +325,7 @@ static void run_streams(FILE *out, FILE *err, uint32_t flags, struct nft_proto_r
     }
     nft_ctx_set_output(ctx, out);
     nft_ctx_set_error(ctx, err);
-    run_commands(ctx, flags, reply);
+    run_commands(ctx, flags, state, reply);
     nft_ctx_free(ctx);
 }
 
@@ -300,7 +349,7 @@ static void run_inside(const int *fds, uint32_t flags, struct nft_proto_reply *r
         reply->stage = NFT_STAGE_PREPARE;
         reply->code = errno;
     } else {
-        run_streams(out, err, flags, reply);
+        run_streams(out, err, fds[NFT_FD_STATE], flags, reply);
     }
     close(TEXT_FD);
     /* A full file system (memfds are limited by memory only) would cut the answer short. */

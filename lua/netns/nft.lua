@@ -40,6 +40,11 @@ local function prepare(text, values, what)
   return values and params.apply(text, values) or text
 end
 
+-- With an echo of what is made, unless that is not wanted.
+local function told(opts)
+  return { timeout = opts.timeout, echo = opts.echo ~= false }
+end
+
 -- libnftables 1.0.6 aborts when it is to list these as JSON.
 local function text_only(text)
   return text:find "%f[%w]list%s+hooks%f[%W]" ~= nil
@@ -63,7 +68,7 @@ function methods:run(text, values, opts)
     if text_only(text) then
       return { text = session.run(self.ns, text, { timeout = opts.timeout }, "nft run") }
     end
-    return commit.write(self, { text = text, op = "nft run" }, opts) or {}
+    return commit.write(self, { text = text, op = "nft run" }, told(opts)) or {}
   end)
 end
 
@@ -124,7 +129,7 @@ function methods:add(list, opts)
   return quote.guard(function()
     opts = opts or {}
     quote.keys(opts, run_options, "nft add")
-    return commit.write(self, { text = listing.commands(list), op = "nft add" }, opts) or {}
+    return commit.write(self, { text = listing.commands(list), op = "nft add" }, told(opts)) or {}
   end)
 end
 
@@ -172,11 +177,11 @@ end
 function methods:transaction(fn, opts)
   return quote.guard(function()
     opts = opts or {}
-    quote.keys(opts, run_options, "nft transaction")
+    quote.keys(opts, quote.set "timeout", "nft transaction")
     if type(fn) ~= "function" then
       quote.refuse("nft transaction: expected a function, got %s", type(fn))
     end
-    return commit.transaction(self, fn, opts)
+    return commit.transaction(self, fn, { timeout = opts.timeout })
   end)
 end
 

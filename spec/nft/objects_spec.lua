@@ -385,17 +385,17 @@ describe("sets", function()
   it("add many elements in pieces", function()
     local set = fw:set { name = "s", type = "ipv4_addr" }
     local items = {}
-    for i = 1, 20000 do
+    for i = 1, 40000 do
       items[i] = ("10.0.%d.%d"):format(i >> 8, i & 255)
     end
     set:add(items)
-    assert.equal(20000, set.count)
-    items[15000] = "not an address"
+    assert.equal(40000, set.count)
+    items[39000] = "not an address"
     set:flush()
     local err = fails(set.add, set, items)
-    assert.equal(8192, err.done)
-    assert.matches("8192 of 20000 elements were dealt with before", tostring(err))
-    assert.equal(8192, set.count)
+    assert.equal(32768, err.done)
+    assert.matches("32768 of 40000 elements were dealt with before", tostring(err))
+    assert.equal(32768, set.count)
   end)
 
   it("refuse what cannot be", function()

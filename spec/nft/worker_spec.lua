@@ -123,7 +123,7 @@ describe("the worker", function()
         #include <sys/socket.h>
         int main(void)
         {
-            unsigned char hello[32] = {0x31, 0x77, 0x66, 0x6e}, request[64];
+            unsigned char hello[40] = {0x31, 0x77, 0x66, 0x6e}, request[64];
             send(3, hello, sizeof(hello), 0);
             recv(3, request, sizeof(request), 0);
             fputs("famous last words\n", stderr);

@@ -9,8 +9,6 @@ local session = require "netns.nft.session"
 
 local commit = {}
 
-local BIG_TEXT = 32 * 1024
-
 local states = setmetatable({}, { __mode = "v" }) -- by inode; a state lives as long as an ns.nft
 
 --- What is known of a namespace: the tables made here, running transactions.
@@ -30,74 +28,72 @@ end
 -- Tables of the kernel, by "family name", with their handles.
 function commit.tables(ns)
   local found = {}
-  for _, t in ipairs(core.nft_dump(ns, "table")) do
-    found[table_key(t.family, t.name)] = t
+  for _, t in ipairs(session.dump(ns)) do
+    if t.kind == "table" then
+      found[table_key(t.family, t.name)] = t
+    end
   end
   return found
 end
 
 -- Give the rules their handles, in the order in which they were sent.
-local function tell_handles(ops, entries)
+local function tell_handles(ops, events)
   local at = 1
   for _, op in ipairs(ops) do
     local rule = op.rule
-    while rule and entries[at] do
-      local told = entries[at].rule
+    while rule and events[at] do
+      local event = events[at]
       at = at + 1
-      if told and told.chain == rule.spec.chain and told.table == rule.spec.table
-        and told.family == rule.spec.family then
-        rule:created(told)
+      if event.kind == "rule" and event.event == "new" and event.chain == rule.spec.chain
+        and event.table == rule.spec.table and event.family == rule.spec.family then
+        rule:created(event.handle)
         break
       end
     end
   end
 end
 
-local function run(nft, text, opts, ops)
-  local op = #ops == 1 and ops[1].op or opts.op or "nft transaction"
-  local ok, answer, no_echo = pcall(session.run, nft.ns, text,
-    { json = true, echo = opts.echo ~= false, handle = true, timeout = opts.timeout }, op)
+local function note_tables(made, events)
+  for _, event in ipairs(events) do
+    if event.kind == "table" and event.event == "new" then
+      made[table_key(event.family, event.name)] = event.handle
+    end
+  end
+end
+
+--- Send ops as one transaction.
+-- What it made is told by nf_tables' own events: cheaper than libnftables' echo, which is asked for
+-- only where the caller wants the data.
+-- @tparam table nft the namespace's noun
+-- @tparam {table,...} ops
+-- @tparam[opt] table opts `timeout`, `echo` (true: what is created comes back as data),
+--   `events` (false: nothing is made whose handle is wanted), `op`
+-- @treturn table what was created (with echo) or listed
+function commit.send(nft, ops, opts)
+  opts = opts or {}
+  local texts, rules = {}, false
+  for i, op in ipairs(ops) do
+    texts[i] = op.text
+    rules = rules or op.rule ~= nil
+  end
+  local ok, answer, _, events = pcall(session.run, nft.ns, table.concat(texts, "\n") .. "\n",
+    { json = true, echo = opts.echo, handle = opts.echo, timeout = opts.timeout, events = opts.events ~= false,
+      rules = rules },
+    #ops == 1 and ops[1].op or opts.op or "nft transaction")
   if not ok then
     if getmetatable(answer) == core.Error and #ops == 1 then
       answer.object = answer.object or ops[1].object
     end
     error(answer, 0)
   end
-  local entries, created = session.flatten(answer)
-  return entries, created, no_echo
-end
-
---- Send ops as one transaction.
--- @tparam table nft the namespace's noun
--- @tparam {table,...} ops
--- @tparam[opt] table opts `timeout`, `echo` (false: what is created is not told), `op`
--- @treturn table what was created or listed
-function commit.send(nft, ops, opts)
-  opts = opts or {}
-  local texts = {}
-  for i, op in ipairs(ops) do
-    texts[i] = op.text
+  for _, op in ipairs(ops) do
+    op.sent = true
   end
-  local text = table.concat(texts, "\n") .. "\n"
-  -- Where the echo may not come, what was there before tells what is new.
-  local blind = opts.echo == false or #text > BIG_TEXT
-  local before = blind and text:find "table" and commit.tables(nft.ns)
-  local entries, created, no_echo = run(nft, text, opts, ops)
-  local made = nft.state.made
-  for _, entry in ipairs(created) do
-    if entry.table then
-      made[table_key(entry.table.family, entry.table.name)] = entry.table.handle
-    end
+  if events then
+    note_tables(nft.state.made, events)
+    tell_handles(ops, events)
   end
-  if before and (no_echo or opts.echo == false) then
-    for key, t in pairs(commit.tables(nft.ns)) do
-      if not before[key] or before[key].handle ~= t.handle then
-        made[key] = t.handle
-      end
-    end
-  end
-  tell_handles(ops, created)
-  return entries
+  return (session.flatten(answer))
 end
 
 --- The op's text, now or at the end of the transaction that is running.

@@ -14,7 +14,9 @@ local options = quote.set "timeout expires comment counter limit quota value stm
 
 -- "10.0.0.0/24" and "1-9" are prefixes and ranges, except where a name may look like that.
 local function scalar(part, kind)
-  if type(part) == "string" and kind ~= "ifname" and kind ~= "string" then
+  if type(part) == "string" and part:find "^[%w.:_]+$" then -- most are
+    return '"' .. part .. '"'
+  elseif type(part) == "string" and kind ~= "ifname" and kind ~= "string" then
     local addr, len = part:match "^([%x.:]+)/(%d+)$"
     if addr then
       len = quote.integer(math.tointeger(tonumber(len)), "a prefix length", 0, 128)

@@ -4,7 +4,6 @@
 -- comments and devices of chains, some flags of sets, what a set's type is the type of. They are
 -- asked of nf_tables itself and put in, so that what is listed can be added elsewhere.
 -- @module netns.nft.listing
-local core = require "netns.core"
 local elements = require "netns.nft.elements"
 local expr = require "netns.nft.expr"
 local object = require "netns.nft.object"
@@ -16,14 +15,6 @@ local listing = {}
 
 local function key_of(o)
   return table.concat({ o.family, o.table or "", o.name }, " ")
-end
-
-local function dump(ns, kind)
-  local found = {}
-  for _, o in ipairs(core.nft_dump(ns, kind)) do
-    found[key_of(o)] = o
-  end
-  return found
 end
 
 -- Those of `flags` that nft's language knows.
@@ -92,21 +83,20 @@ local function complete_typeofs(ns, sets)
   end
 end
 
-local dumped = { table = "table", chain = "chain", set = "set", map = "set", flowtable = "flowtable" }
+local told_as = { table = "table", chain = "chain", set = "set", map = "set", flowtable = "flowtable" }
 
-local function complete_all(ns, list)
-  local dumps, typeofs = {}, {}
+local function complete_all(ns, list, state)
+  local told, typeofs = {}, {}
+  for _, o in ipairs(state) do
+    told[o.kind .. " " .. key_of(o)] = o
+  end
   for _, entry in ipairs(list) do
     local kind, o = next(entry)
-    local dump_kind = dumped[kind]
-    if dump_kind then
-      dumps[dump_kind] = dumps[dump_kind] or dump(ns, dump_kind)
-      local told = dumps[dump_kind][key_of(o)]
-      if told then
-        complete[kind](o, told)
-        if told.typeof then
-          typeofs[#typeofs + 1] = o
-        end
+    local of_kernel = told_as[kind] and told[told_as[kind] .. " " .. key_of(o)]
+    if of_kernel then
+      complete[kind](o, of_kernel)
+      if of_kernel.typeof then
+        typeofs[#typeofs + 1] = o
       end
     end
   end
@@ -122,10 +112,10 @@ end
 -- @treturn {table,...} { table = {...} }, { chain = {...} }, { rule = {...} } ...
 function listing.list(ns, command, opts)
   opts = opts or {}
-  local documents = session.run(ns, command .. "\n",
-    { json = true, terse = opts.terse, stateless = opts.stateless, timeout = opts.timeout }, opts.op or "nft list")
+  local documents, _, state = session.run(ns, command .. "\n", { json = true, dump = true, terse = opts.terse,
+    stateless = opts.stateless, timeout = opts.timeout }, opts.op or "nft list")
   local list = session.flatten(documents)
-  complete_all(ns, list)
+  complete_all(ns, list, state or session.unknown(ns))
   return list
 end
 

@@ -8,6 +8,7 @@
 -- those that were lost because they came faster than they were read.
 -- @module netns.nft.monitor
 local core = require "netns.core"
+local session = require "netns.nft.session"
 
 local monitor = {}
 
@@ -105,8 +106,10 @@ end
 function monitor.new(ns)
   local self = core.nft_monitor(ns)
   local known = {}
-  for _, set in ipairs(core.nft_dump(ns, "set")) do
-    known[path(set)] = set.key_type
+  for _, set in ipairs(session.dump(ns)) do
+    if set.kind == "set" then
+      known[path(set)] = set.key_type
+    end
   end
   sets[self] = known
   return self

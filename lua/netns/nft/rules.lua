@@ -28,9 +28,8 @@ local function new_rule(chain, data)
 end
 
 --- Told by the commit that created it.
-function rule_methods:created(told)
-  self.handle = told.handle
-  self.spec.expr, self.spec.comment = told.expr, told.comment
+function rule_methods:created(number)
+  self.handle = number
   self.op = nil
 end
 
@@ -39,10 +38,10 @@ local function need_handle(r, what)
     quote.refuse("%s: the rule is deleted", what)
   elseif r.handle then
     return r.handle
-  elseif r.op then
+  elseif r.op and not r.op.sent then
     quote.refuse("%s: the rule waits for the end of its transaction and has no handle yet", what)
   end
-  quote.refuse("%s: the rule's handle is not known: its transaction was too large for the kernel to tell what it made",
+  quote.refuse("%s: the rule's handle is not known: there were more events than the kernel keeps",
     what)
 end
 

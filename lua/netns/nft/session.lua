@@ -61,6 +61,10 @@ function session.error(ns, op, text)
     errno, code, words = core.nft_errno "Invalid argument"
   end
   local source = first.lines[1]
+  if code == "EMSGSIZE" then
+    first.lines[#first.lines + 1] = "(a transaction is one netlink message, and without CAP_NET_ADMIN in the first "
+      .. "user namespace sysctl net.core.wmem_max limits its size: raise that, or make it in parts)"
+  end
   return setmetatable({
     op = op,
     netns = tostring(ns),
@@ -85,13 +89,29 @@ end
 -- @tparam[opt="nft run"] string op for the error
 -- @return what was printed: a list of JSON documents with opts.json, text otherwise
 -- @treturn boolean true where the echo asked for could not be had
+-- @treturn ?{table,...} with opts.events, the events of the commit; nil where some were lost
 -- @raise netns.Error
 function session.run(ns, text, opts, op)
-  local ok, answer, messages, no_echo = core.nft_run(ns, text, opts)
+  local ok, answer, messages, no_echo, events = core.nft_run(ns, text, opts)
   if not ok then
     error(session.error(ns, op or "nft run", messages), 0)
   end
-  return answer, no_echo
+  return answer, no_echo, events
+end
+
+--- All tables, chains, sets and flowtables as nf_tables tells them.
+-- @tparam Namespace ns
+-- @treturn {table,...} each with `kind`, `family`, `table`, `name`, `handle` ...
+function session.dump(ns)
+  local _, _, state = session.run(ns, "", { dump = true }, "nft list")
+  return state or session.unknown(ns)
+end
+
+--- The error that says that nf_tables did not tell all.
+function session.unknown(ns)
+  local errno, code, words = core.nft_errno "Interrupted system call"
+  error(setmetatable({ op = "nft list", netns = tostring(ns), code = code, errno = errno, message = words,
+    kernel = "the ruleset changed all the time while it was read" }, core.Error), 0)
 end
 
 --- The objects of JSON documents, flat, without metainfo; what was deleted apart; texts apart.

@@ -7,9 +7,9 @@ local handle = require "netns.nft.handle"
 local quote = require "netns.nft.quote"
 local session = require "netns.nft.session"
 
--- Elements in a transaction: a rootless socket takes some 400 kB, and the worker's memory stays
--- small. A command with more than one such piece is several transactions.
-local PIECE = 8192
+-- Elements in a transaction, so that the worker's memory stays small. A set of intervals is read by
+-- libnftables for every piece, so that few pieces are better.
+local PIECE, PIECE_OF_INTERVALS = 32768, 65536
 
 local methods = handle.methods {}
 
@@ -19,7 +19,7 @@ local function types_of(set)
   if not set.types then
     if not spec.type and not spec.typeof then
       local now = handle.fetch(set.nft, set.kind, spec) or {}
-      spec.type, spec.typeof, spec.map = now.type, now.typeof, now.map
+      spec.type, spec.typeof, spec.map, spec.flags = now.type, now.typeof, now.map, now.flags
     end
     set.types = elements.types(spec.type)
     set.values = set.kind == "map" and elements.types(spec.map or spec.data) or nil
@@ -45,6 +45,16 @@ local function is_emsgsize(err)
   return getmetatable(err) == core.Error and (err.code == "EMSGSIZE" or err.code == "ENOBUFS" and err.committed == nil)
 end
 
+local function is_of_intervals(set)
+  local flags = set.spec.flags
+  for _, flag in ipairs(type(flags) == "table" and flags or { flags }) do
+    if flag == "interval" then
+      return true
+    end
+  end
+  return false
+end
+
 -- In pieces; a piece that the socket does not take (nothing was sent then) is halved.
 local function send(set, verb, items, bare, opts)
   local op = set.kind .. " " .. verb
@@ -52,11 +62,11 @@ local function send(set, verb, items, bare, opts)
     handle.write(set, command(set, verb, items, 1, #items, bare), op)
     return
   end
-  local first, piece = 1, PIECE
+  local first, piece = 1, is_of_intervals(set) and PIECE_OF_INTERVALS or PIECE
   while first <= #items do
     local last = math.min(first + piece - 1, #items)
     local ok, err = pcall(handle.write, set, command(set, verb, items, first, last, bare), op,
-      { echo = false, timeout = opts and opts.timeout })
+      { events = false, timeout = opts and opts.timeout })
     if ok then
       first = last + 1
     elseif is_emsgsize(err) and last > first then
@@ -85,8 +95,9 @@ function methods:add_text(items)
 end
 
 --- Add elements. Those that are there already stay as they are.
--- More than 8,192 elements travel in several transactions: bounded memory, but not all or nothing;
--- `done` of the error says how many are in. In a transaction they are all one commit.
+-- More than 32,768 elements (65,536 of a set of intervals) travel in several transactions: bounded
+-- memory, but not all or nothing; `done` of the error says how many are in. In a transaction they
+-- are all one commit.
 -- @tparam table items a list of elements: scalars ("10.0.0.1", 80, "10.0.0.0/24", "10.0.0.1-10.0.0.9"),
 --   tables of the parts of a concatenation with `timeout`, `expires`, `comment`, `counter`, and
 --   for maps `value`; or for maps a table from keys to values
@@ -159,7 +170,7 @@ end
 function methods:replace(items)
   return quote.guard(function()
     local text = ("flush %s %s\n%s"):format(self.kind, handle.path_of(self), self:add_text(items))
-    handle.write(self, text, self.kind .. " replace", { echo = false })
+    handle.write(self, text, self.kind .. " replace", { events = false })
     return self
   end)
 end
