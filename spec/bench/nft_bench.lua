@@ -27,8 +27,8 @@ local function ruleset(count, first)
   local lines = { "table inet t", "delete table inet t", "table inet t {", "chain c {",
     "type filter hook input priority 0; policy accept;" }
   for i = 1, count do
-    lines[#lines + 1] = ("ip saddr 10.%d.%d.%d tcp dport %d counter accept"):format(i >> 16 & 255, i >> 8 & 255, i & 255,
-      (first or 0) + i % 60000)
+    lines[#lines + 1] = ("ip saddr 10.0.%d.%d tcp dport %d counter accept"):format(i >> 8 & 255, i & 255,
+      (first or 0) + i)
   end
   return table.concat(lines, "\n") .. "\n}\n}\n"
 end
