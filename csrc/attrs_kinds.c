@@ -9,7 +9,8 @@
 #include "attrs.h"
 
 extern struct codec_schema link_schema, addr_schema, route_schema, route_get_schema,
-    route_hop_schema, rule_schema, neigh_schema, nexthop_schema;
+    route_hop_schema, rule_schema, neigh_schema, nexthop_schema, encap_mpls_schema, encap_ip_schema,
+    encap_ip6_schema;
 
 /* Bridge ------------------------------------------------------------------------------------ */
 
@@ -304,8 +305,8 @@ struct codec_schema *link_port_schema(const char *kind)
 }
 
 struct codec_schema *const codec_schemas[] = {
-    &link_schema,      &addr_schema,        &route_schema, &route_get_schema,
-    &route_hop_schema, &rule_schema,        &neigh_schema, &nexthop_schema,
-    &bridge_schema,    &bridge_port_schema, &vxlan_schema, &tun_schema,
+    &link_schema,  &addr_schema,  &route_schema,      &route_get_schema, &route_hop_schema,
+    &rule_schema,  &neigh_schema, &nexthop_schema,    &bridge_schema,    &bridge_port_schema,
+    &vxlan_schema, &tun_schema,   &encap_mpls_schema, &encap_ip_schema,  &encap_ip6_schema,
 };
 const size_t codec_schemas_count = ARRAY_LEN(codec_schemas);

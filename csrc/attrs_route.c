@@ -84,6 +84,7 @@ static const struct codec_row route_rows[] = {
     U32("nhid", RTA_NH_ID, .min = 1),
     ENUM("pref", RTA_PREF, 1, &names_pref),
     U8("ttl_propagate", RTA_TTL_PROPAGATE, .max = 1),
+    CUSTOM("encap", RTA_ENCAP, &route_encap),
     CUSTOM("expires", RTA_CACHEINFO, &expires),
     CUSTOM("realms", RTA_FLOW, &route_realms),
     INLINE(RTA_METRICS, &route_metrics_schema),
@@ -223,6 +224,14 @@ static void dump_filter(const struct nlmsghdr *filter, struct codec_msg *request
         codec_put_u32(request, RTA_OIF, nla_get_u32(oif));
 }
 
+static void decoded(struct codec_dec *dec, const struct nlmsghdr *h)
+{
+    struct nlattr *encap = noun_attr(&noun_route, h, RTA_ENCAP);
+
+    if (encap)
+        route_decode_encap(dec, noun_attr(&noun_route, h, RTA_ENCAP_TYPE), encap);
+}
+
 static bool listed(const struct nlmsghdr *h)
 {
     return !(((const struct rtmsg *)nlmsg_data(h))->rtm_flags & RTM_F_CLONED);
@@ -252,6 +261,7 @@ const struct noun noun_route = {
     .finish = finish,
     .dump_filter = dump_filter,
     .listed = listed,
+    .decoded = decoded,
 };
 
 const struct noun noun_route_get = {

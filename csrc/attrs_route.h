@@ -5,7 +5,7 @@
 
 #include "codec.h"
 
-extern const struct codec_custom route_realms, route_multipath;
+extern const struct codec_custom route_realms, route_multipath, route_encap;
 extern const struct codec_names names_ip_proto;
 extern struct codec_schema route_hop_schema, route_metrics_schema;
 
@@ -18,5 +18,8 @@ void route_decode_via(struct codec_dec *dec, const struct codec_row *row, struct
 int route_put_multipath(struct codec_enc *enc);
 /* The family of the first gateway in `nexthops`, where nothing else tells. */
 int route_hops_family(struct codec_enc *enc, int idx);
+
+/* `encap` from its two attributes (NULL: not there), into the table at the top. */
+void route_decode_encap(struct codec_dec *dec, struct nlattr *type, struct nlattr *encap);
 
 #endif

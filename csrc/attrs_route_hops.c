@@ -101,6 +101,7 @@ static const struct codec_row hop_rows[] = {
     IP("via", RTA_GATEWAY, .flags = ROW_RO), /* listed by this row, given by the next */
     CUSTOM("via", RTA_VIA, &hop_gateway),
     CUSTOM("realms", RTA_FLOW, &route_realms),
+    CUSTOM("encap", RTA_ENCAP, &route_encap),
 };
 // clang-format on
 struct codec_schema route_hop_schema = SCHEMA("route nexthop", hop_rows, sizeof(struct rtnexthop));
@@ -170,6 +171,9 @@ static void decode_multipath(struct codec_dec *dec, const struct codec_row *row,
         lua_newtable(dec->L);
         codec_decode_nested(dec, &route_hop_schema, hop, (struct nlattr *)(hop + 1),
                             len - (int)sizeof(*hop));
+        route_decode_encap(
+            dec, nla_find((struct nlattr *)(hop + 1), len - (int)sizeof(*hop), RTA_ENCAP_TYPE),
+            nla_find((struct nlattr *)(hop + 1), len - (int)sizeof(*hop), RTA_ENCAP));
         lua_rawseti(dec->L, -2, ++n);
         at += NLA_ALIGN(len);
         left -= NLA_ALIGN(len);

@@ -75,6 +75,12 @@ twins.describe {
       "-6 route add 2001:db8::/32 from fd00::/64 via fd00::2" },
     { { dst = "2001:db8::/32", nexthops = { { via = "fd00::2", weight = 2 }, { via = "fd00::3" } } },
       "-6 route add 2001:db8::/32 nexthop via fd00::2 weight 2 nexthop via fd00::3" },
+    { { dst = "10.9.0.0/16", via = "10.0.0.2", encap = { type = "mpls", labels = "100/200", ttl = 9 } },
+      "route add 10.9.0.0/16 encap mpls 100/200 ttl 9 via 10.0.0.2", needs = "mpls" },
+    { { dst = "10.9.0.0/16", dev = "e0", encap = { type = "ip", id = 7, dst = "10.0.0.9", src = "10.0.0.1", ttl = 5 } },
+      "route add 10.9.0.0/16 encap ip id 7 dst 10.0.0.9 src 10.0.0.1 ttl 5 dev e0" },
+    { { dst = "10.9.0.0/16", dev = "e0", encap = { type = "ip6", id = 7, dst = "fd00::9", hoplimit = 5 } },
+      "route add 10.9.0.0/16 encap ip6 id 7 dst fd00::9 hoplimit 5 dev e0" },
     { { dst = "default", family = "inet6", dev = "e0" }, "-6 route add default dev e0" },
   },
 }

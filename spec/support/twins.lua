@@ -180,6 +180,9 @@ function twins.pair(ns)
   ns.link:set { name = "lo", up = true }
   ns.addr:add { dev = "e0", address = "10.0.0.1/24" }
   ns.addr:add { dev = "e0", address = "fd00::1/64", nodad = true }
+  sh.eventually(function() -- the kernel makes the address its own in a work of its own
+    return ns.route:get("fd00::1").type == "local"
+  end)
 end
 
 return twins
