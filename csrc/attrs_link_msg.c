@@ -176,6 +176,7 @@ static int put_port(struct codec_enc *enc, int idx)
     static const char *const kinds[] = {"bridge", "bond"};
 
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct codec_schema *schema = link_port_schema(kinds[i]);
         char key[16];
         size_t mark, path, level = enc->level;
         int err;
@@ -183,13 +184,16 @@ static int put_port(struct codec_enc *enc, int idx)
         snprintf(key, sizeof(key), "%s_slave", kinds[i]);
         if (!codec_field(enc->L, idx, key))
             continue;
+        if (!schema)
+            return nserr_arg(enc->e, "%s: %s%s: ports of a %s have no options", enc->op, enc->path,
+                             key, kinds[i]);
         if (lua_type(enc->L, -1) != LUA_TTABLE)
             return codec_bad(enc, key, "a table");
         codec_put_str(&enc->m, IFLA_INFO_SLAVE_KIND, kinds[i]);
         mark = codec_nest(&enc->m, IFLA_INFO_SLAVE_DATA | NLA_F_NESTED);
         path = codec_path(enc, key, 0);
         enc->level = enc->m.len;
-        err = codec_encode(enc, lua_gettop(enc->L), link_port_schema(kinds[i]));
+        err = codec_encode(enc, lua_gettop(enc->L), schema);
         enc->level = level;
         codec_path_end(enc, path);
         codec_nest_end(&enc->m, mark);

@@ -38,6 +38,7 @@ int l_dev_get(struct rtnl *s, int ifindex, const char *name, bool stats, struct 
     struct codec_msg m = {.buf = buf, .cap = sizeof(buf)};
     struct nlmsghdr *h = codec_reserve(&m, NLMSG_HDRLEN);
     struct ifinfomsg *ifi = codec_reserve(&m, sizeof(*ifi));
+    int err;
 
     h->nlmsg_type = RTM_GETLINK;
     ifi->ifi_index = ifindex;
@@ -46,7 +47,13 @@ int l_dev_get(struct rtnl *s, int ifindex, const char *name, bool stats, struct 
     if (!stats)
         codec_put_u32(&m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     h->nlmsg_len = (uint32_t)m.len;
-    return rtnl_get(s, h, reply, f);
+    err = rtnl_get(s, h, reply, f);
+    h = (struct nlmsghdr *)reply->data;
+    if (!err && (h->nlmsg_type != RTM_NEWLINK || h->nlmsg_len < NLMSG_LENGTH(sizeof(*ifi)))) {
+        *f = (struct rtnl_fault){.code = EPROTO};
+        return -EPROTO;
+    }
+    return err;
 }
 
 int l_dev_index(struct rtnl *s, const char *name, struct rtnl_fault *f)

@@ -194,6 +194,16 @@ static int begin(struct rtnl *s, struct nlmsghdr *req, int flags, struct rtnl_fa
 #define for_each_message(h, buf, left)                                                             \
     for (struct nlmsghdr *h = (struct nlmsghdr *)(buf); nlmsg_ok(h, left); h = nlmsg_next(h, &left))
 
+/* Append a message, padded so that the next one is aligned. */
+static int keep_message(struct bytes *reply, const struct nlmsghdr *h)
+{
+    static const char padding[NLMSG_ALIGNTO];
+    int err = bytes_append(reply, h, h->nlmsg_len);
+
+    return err ? err
+               : bytes_append(reply, padding, NLMSG_ALIGN(h->nlmsg_len) - (size_t)h->nlmsg_len);
+}
+
 /* Read until the request is answered: by an error or ack, or if `one` by its one answer. */
 static int answer(struct rtnl *s, bool one, struct bytes *reply, struct rtnl_fault *f)
 {
@@ -214,7 +224,7 @@ static int answer(struct rtnl *s, bool one, struct bytes *reply, struct rtnl_fau
                 s->stale = false;
                 return error_fault(h, f);
             }
-            err = reply ? bytes_append(reply, h, NLMSG_ALIGN(h->nlmsg_len)) : 0;
+            err = reply ? keep_message(reply, h) : 0;
             if (err)
                 return fail(f, -err);
             if (one) {
@@ -237,7 +247,11 @@ int rtnl_get(struct rtnl *s, struct nlmsghdr *req, struct bytes *reply, struct r
     int err = begin(s, req, 0, f);
 
     reply->len = 0;
-    return err ? err : answer(s, true, reply, f);
+    if (!err)
+        err = answer(s, true, reply, f);
+    if (!err && reply->len == 0)
+        return fail(f, EPROTO); /* an ack is no answer */
+    return err;
 }
 
 /* Dumps ------------------------------------------------------------------------------------- */
