@@ -94,7 +94,7 @@ in_tree = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u LUA_INIT_5_4 -u LUA_INIT -u
 
 # Set-up: installs what is missing where there are root and apt, otherwise
 # names the missing packages. The groups are those of .ci/deps.
-DEPS := $(addprefix deps-,demo test lint docs valgrind apicheck)
+DEPS := $(addprefix deps-,demo test lint docs valgrind apicheck fuzz coverage)
 .PHONY: deps $(DEPS)
 deps: deps-demo
 $(DEPS): deps-%:
@@ -149,6 +149,8 @@ test-valgrind: deps-test deps-valgrind
 test-apicheck: deps-test deps-apicheck
 	$(Q)CC='$(CC)' spec/support/build-lua build/apicheck/lua
 	$(Q)$(call lane,apicheck,-O1 -g)
+
+include spec/trust.mk
 
 # --- the specs under a kernel that has everything: spec/kernel ---------------
 

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+# Lanes that try to break things; included by the Makefile.
+
+# --- fuzzing: libFuzzer over what reads foreign bytes ------------------------
+
+FUZZ_SECONDS ?= 60
+FUZZ_RUNS    ?= -1
+FUZZ_JOBS    ?= 2
+FUZZ_TARGETS := $(patsubst spec/fuzz/%.c,%,$(filter-out $(addprefix spec/fuzz/,fuzz.c kernel.c record.c),$(wildcard spec/fuzz/*.c)))
+FUZZ         ?= $(FUZZ_TARGETS)
+FUZZ_FLAGS   := -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
+FUZZ_WRAP    := nsfd_socket sendto recvmsg recv bind setsockopt
+fuzz_make     = $(MAKE) --no-print-directory BUILD=build/fuzz CC=clang CFLAGS='$(FUZZ_FLAGS)'
+
+.PHONY: test-fuzz fuzzers
+test-fuzz: deps-test deps-fuzz
+	$(Q)$(fuzz_make) fuzzers
+	$(Q)FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_RUNS='$(FUZZ_RUNS)' FUZZ_JOBS='$(FUZZ_JOBS)' spec/fuzz/run build/fuzz $(FUZZ)
+
+fuzzers: $(FUZZ_TARGETS:%=$(BUILD)/fuzz_%)
+	@:
+
+$(BUILD)/fuzz_%: spec/fuzz/%.c spec/fuzz/fuzz.c spec/fuzz/kernel.c spec/fuzz/fuzz.h $(CORE_OBJ)
+	$(call say,LINK,$@)$(CC) $(ALL_CFLAGS) -Icsrc -fsanitize=fuzzer $(FUZZ_WRAP:%=-Wl,--wrap=%) -o $@ \
+	    $(filter %.c %.o,$^) $(CORE_LIBS) $(shell $(PKG_CONFIG) --libs $(lua_pkg))
+
+# seeds made of what this kernel says, into SEEDS/TARGET
+SEEDS ?= spec/fuzz/corpus
+.PHONY: fuzz-seeds
+fuzz-seeds: deps-test all build/fuzz/record.so
+	$(Q)$(in_tree) NETNS_RECORD=build/fuzz/recording spec/support/isolate \
+	    env LD_PRELOAD='$(CURDIR)/build/fuzz/record.so' $(LUA) spec/fuzz/record.lua '$(SEEDS)'
+
+build/fuzz/record.so: spec/fuzz/record.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(WERROR) -O1 -fPIC -shared -o $@ $<
