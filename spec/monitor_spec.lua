@@ -1,6 +1,6 @@
 require("spec.support.leaks").gate { warm = function()
   require("netns").current().nft:run "" -- its worker stays
-  require("luv").loop_mode()
+  require("spec.support.luv").loop_mode()
 end }
 local netns = require "netns"
 local sh = require "spec.support.sh"
@@ -139,7 +139,7 @@ describe("a monitor", function()
   end)
 
   it("is driven by luv and cqueues", function()
-    local uv, cqueues = require "luv", require "cqueues"
+    local uv, cqueues = require "spec.support.luv", require "cqueues"
     for _, kinds in ipairs { { "addr" }, { "addr", "nft" } } do
       local m <close> = ns:monitor(kinds)
       local poll, seen = uv.new_poll(m:fd()), nil

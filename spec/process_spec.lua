@@ -555,28 +555,19 @@ describe("a spawned process", function()
     gone(r.stdout:match "%d+")
   end)
 
-  it("is handed out when its `ready` is awaited, and ends where that fails", function()
-    local core = require "netns.core"
-    local before = core.Process.await_ready
-    finally(function()
-      core.Process.await_ready = before
-    end)
-    local seen
-    function core.Process.await_ready(...)
-      seen = table.pack(...)
-      if seen[2] == "never" then
-        error { "not ready" }
-      end
-    end
-    local p <close> = ns:spawn({ "sleep", "60" }, { ready = { tcp = 80 } })
-    assert.same({ p, { tcp = 80 }, ns, n = 3 }, seen)
+  it("is handed out when it is `ready`, and ends where that fails", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local p <close> = ns:spawn({ "sh", "-c", "echo > " .. path .. "; exec sleep 60" }, { ready = { file = path } })
     assert.is_nil(p:wait(0))
-    local ok, err = pcall(ns.spawn, ns, { "sleep", "60" }, { ready = "never" })
+    local file = assert(io.open(path))
+    file:close()
+    os.remove(path)
+    local _, err = netns.try(ns.spawn, ns, { "sleep", "60" }, { ready = { tcp = 80, timeout = 0.1 } })
+    assert.equal("ETIMEDOUT", err.code)
+    local ok, why = pcall(ns.spawn, ns, { "sh", "-c", "echo cannot start; exit 3" }, { ready = { tcp = 80 } })
     assert.is_false(ok)
-    assert.equal("not ready", err[1])
-    assert.is_true(seen[1].closed)
-    assert.is_false(exists(seen[1].pid))
-    assert.is_true(exists(p.pid))
+    assert.matches("cannot start", tostring(why))
   end)
 
   it("tells what it is", function()
