@@ -1,7 +1,7 @@
 require("spec.support.leaks").gate { warm = function()
-  require("netns").current().nft:run "" -- its worker stays
   require("spec.support.luv").loop_mode()
 end }
+teardown(require("netns.core").nft_stop)
 local netns = require "netns"
 local sh = require "spec.support.sh"
 

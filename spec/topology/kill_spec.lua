@@ -1,10 +1,7 @@
 -- SIGKILL at random moments of up, apply and close: anonymous labs leave nothing, named ones nothing after sweep.
 -- NETNS_KILLS says how many rounds (default 10).
-require("spec.support.leaks").gate {
-  warm = function()
-    require("netns").current().nft:run ""
-  end,
-}
+require("spec.support.leaks").gate()
+teardown(require("netns.core").nft_stop)
 local netns = require "netns"
 local sh = require "spec.support.sh"
 local topology = require "netns.topology"

@@ -1,8 +1,5 @@
-require("spec.support.leaks").gate {
-  warm = function()
-    require("netns").current().nft:run "" -- the worker stays
-  end,
-}
+require("spec.support.leaks").gate()
+teardown(require("netns.core").nft_stop)
 local netns = require "netns"
 local sh = require "spec.support.sh"
 local socket = require "socket"
