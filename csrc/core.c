@@ -22,6 +22,7 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_poll_open,
         l_monitor_open,
         l_diag_open,
+        l_nft_trace_open,
     };
     // clang-format on
 

@@ -72,10 +72,11 @@ void l_record_open(lua_State *L);
 /* l_probe.c */
 void l_probe_open(lua_State *L);
 
-/* l_poll.c, l_monitor.c, l_diag.c */
+/* l_poll.c, l_monitor.c, l_diag.c, l_nft_trace.c */
 void l_poll_open(lua_State *L);
 void l_monitor_open(lua_State *L);
 void l_diag_open(lua_State *L);
+void l_nft_trace_open(lua_State *L);
 
 /* l_tun.c */
 void l_tun_open(lua_State *L);

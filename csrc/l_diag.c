@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * core.sockets: the sockets of a namespace as Lua tables. */
+ * core.sockets and core.nsid: what the kernel knows of a namespace's sockets and neighbours;
+ * core.format_ip and core.parse_ip: addresses as bytes. */
+#include <linux/net_namespace.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -99,11 +102,75 @@ static int l_sockets(lua_State *L)
     return 1;
 }
 
+/* core.nsid(ns, other): the number that `other` has in ns (link_netnsid of links), or nil. */
+static int l_nsid(lua_State *L)
+{
+    struct l_ns *ns = l_ns_check(L, 1), *other = l_ns_check(L, 2);
+    _Alignas(struct nlmsghdr) char buf[64];
+    struct codec_msg m = {.buf = buf, .cap = sizeof(buf)};
+    struct nlmsghdr *h = codec_reserve(&m, NLMSG_HDRLEN);
+    struct bytes *reply = l_bytes(L);
+    struct rtnl *session;
+    struct rtnl_fault f;
+    struct nserr e;
+    struct nlattr *id;
+    int32_t number = -1;
+
+    h->nlmsg_type = RTM_GETNSID;
+    codec_reserve(&m, NLMSG_ALIGN(sizeof(struct rtgenmsg)));
+    codec_put_u32(&m, NETNSA_FD, (uint32_t)other->fd);
+    h->nlmsg_len = (uint32_t)m.len;
+    session = l_session(L, ns, &e);
+    if (!session)
+        return l_raise(L, &e);
+    if (rtnl_get(session, h, reply, &f) != 0) {
+        nserr_sys(&e, f.code, "nsid", NULL);
+        nserr_context(&e, NULL, NULL, ns->label);
+        return l_raise(L, &e);
+    }
+    h = (struct nlmsghdr *)reply->data;
+    id = nlmsg_find_attr(h, sizeof(struct rtgenmsg), NETNSA_NSID);
+    if (id && nla_len(id) >= 4)
+        memcpy(&number, nla_data(id), sizeof(number));
+    bytes_free(reply);
+    if (number < 0)
+        return 0;
+    lua_pushinteger(L, number);
+    return 1;
+}
+
+/* core.format_ip(4 or 16 bytes): as listings write it. */
+static int l_format_ip(lua_State *L)
+{
+    size_t len;
+    const char *bytes = luaL_checklstring(L, 1, &len);
+
+    luaL_argcheck(L, len == 4 || len == 16, 1, "4 or 16 bytes expected");
+    codec_push_ip(L, len == 4 ? AF_INET : AF_INET6, bytes);
+    return 1;
+}
+
+/* core.parse_ip(text): its bytes, or nil. */
+static int l_parse_ip(lua_State *L)
+{
+    char bytes[16];
+    int family = codec_parse_ip(luaL_checkstring(L, 1), bytes);
+
+    if (!family)
+        return 0;
+    lua_pushlstring(L, bytes, family == AF_INET ? 4 : 16);
+    return 1;
+}
+
 void l_diag_open(lua_State *L)
 {
+    static const luaL_Reg functions[] = {{"sockets", l_sockets},
+                                         {"nsid", l_nsid},
+                                         {"format_ip", l_format_ip},
+                                         {"parse_ip", l_parse_ip},
+                                         {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_table__gc}, {NULL, NULL}};
 
     l_class(L, L_SOCKETS, NULL, meta);
-    lua_pushcfunction(L, l_sockets);
-    lua_setfield(L, -2, "sockets");
+    luaL_setfuncs(L, functions, 0);
 }

@@ -4,6 +4,9 @@ local core = require "netns.core"
 require "netns.process"
 require "netns.sysctl"
 require "netns.nft"
+require "netns.counters"
+local explain = require "netns.explain"
+local facts = require "netns.facts"
 require "netns.monitor"
 local probe = require "netns.probe"
 require "netns.wait"
@@ -17,6 +20,8 @@ local netns = {
   print = require "netns.print",
   probes = probe.new,
   matrix = probe.matrix,
+  explain = explain.explain,
+  compare = facts.compare,
 }
 
 --- Call a function and give its error back as values instead of raising it.

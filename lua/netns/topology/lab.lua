@@ -121,6 +121,12 @@ function lab.address(from, target, family)
   return target
 end
 
+--- The lab that a Namespace is a node of, or nil.
+function lab.of(ns)
+  local place = place_of[ns]
+  return place and place.lab
+end
+
 -- Probes take nodes of the same lab for destinations.
 probe.of_lab = lab.address
 

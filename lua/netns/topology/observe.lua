@@ -1,0 +1,76 @@
+--- What a lab says of itself: why packets do not arrive, what was counted, what was lost.
+-- @module netns.topology.observe
+local counters = require "netns.counters"
+local explain = require "netns.explain"
+local lab = require "netns.topology.lab"
+
+local observe = {}
+
+local methods = lab.methods
+
+--- The nodes of a lab as plain `{ name =, netns = }`.
+function observe.nodes(self)
+  local nodes = {}
+  for i, name in ipairs(self:names()) do
+    nodes[i] = { name = name, netns = self:node(name) }
+  end
+  return nodes
+end
+
+-- Assertions about a node are explained among all nodes of its lab.
+function explain.around(ns)
+  local whole = lab.of(ns)
+  return whole and {
+    nodes = observe.nodes(whole),
+    picture = function()
+      return tostring(whole)
+    end,
+  }
+end
+
+-- A node by its name, or itself.
+local function node_of(self, which, what)
+  local ns = type(which) == "string" and self:node(which) or which
+  if getmetatable(ns) ~= "netns.Namespace" then
+    error(("%s: a node of the lab (or its name) expected, got %s"):format(what, tostring(which)), 3)
+  end
+  return ns
+end
+
+--- Why, or why not: the way a packet goes from a to b and back, and the first thing that stops it.
+-- @function Lab:explain
+-- @param a a node, or its name
+-- @param b a node, its name, or an address
+-- @tparam[opt] table how `icmp = true` (default), `tcp = port`, `udp = port`; `family`, `source`, `timeout`
+-- @treturn table see `netns.explain`; prints as lines, the first one saying it all
+-- @usage print(lab:explain("pc1", "srv", { tcp = 80 }))
+function methods.explain(self, a, b, how)
+  local from = node_of(self, a, "explain")
+  local target = type(b) == "string" and self:node(b) or b
+  if type(target) == "string" and not target:find "^[%x:.%%]+%w*$" then
+    error(("explain: there is no node \"%s\", and it is no address"):format(target), 2)
+  end
+  return explain.explain(observe.nodes(self), from, target, how)
+end
+
+--- All counters of all nodes.
+-- @function Lab:counters
+-- @treturn table `ns:counters()` by the name of the node
+function methods.counters(self)
+  local all = {}
+  for _, node in ipairs(observe.nodes(self)) do
+    all[node.name] = node.netns:counters()
+  end
+  return all
+end
+
+--- Run a function, and tell what was lost meanwhile: which link, queue, rule and protocol counters moved.
+-- @function Lab:drops
+-- @tparam function fn
+-- @treturn {table,...} `{ node =, counter =, by = }` each; prints as lines; then what fn returned
+-- @usage print(lab:drops(function() lab.pc1:ping(lab.srv) end))
+function methods.drops(self, fn)
+  return counters.drops(observe.nodes(self), fn)
+end
+
+return observe
