@@ -13,7 +13,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -127,16 +126,14 @@ static int give_birth(struct birth *birth, char *helper_stack)
 int nft_spawn(struct nft_spawn *spawn, struct nserr *e)
 {
     struct birth birth = {.spawn = spawn};
-    char *stacks = mmap(NULL, 2 * STACK_SIZE, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    cleanup_free char *stacks = malloc(2 * STACK_SIZE);
     int code;
 
     spawn->pidfd = -1;
-    if (stacks == MAP_FAILED)
-        return nserr_sys(e, errno, "nft worker start", "%s", spawn->path);
+    if (!stacks)
+        return nserr_sys(e, ENOMEM, "nft worker start", "%s", spawn->path);
     birth.worker_stack = stacks + STACK_SIZE;
     code = give_birth(&birth, stacks + 2 * STACK_SIZE);
-    munmap(stacks, 2 * STACK_SIZE);
     if (!code)
         return 0;
     close_fd(&spawn->pidfd);
