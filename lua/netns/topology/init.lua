@@ -115,11 +115,4 @@ function topology.attach(name)
   return require("netns.topology.named").attach(name)
 end
 
---- Read namespaces that are there into a description that brings up the same network again.
--- @tparam table namespaces Namespaces by the names their nodes shall have
--- @treturn Topology
-function topology.capture(namespaces)
-  return require("netns.topology.capture").capture(namespaces)
-end
-
 return topology
