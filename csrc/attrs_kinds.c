@@ -1,263 +1,33 @@
 /* SPDX-License-Identifier: MIT
- * Kinds of link and what their options are: `ip link help TYPE`, as rows. Times of a bridge are
- * in 1/100 s, as `ip link` takes them. */
-#include <arpa/inet.h>
-#include <linux/if_bridge.h>
+ * Kinds of link and where their options are (attrs_bridge.c, attrs_bond.c ...); all schemas. */
 #include <linux/if_link.h>
 #include <string.h>
 
-#include "attrs.h"
+#include "attrs_kinds.h"
 
 extern struct codec_schema link_schema, addr_schema, route_schema, route_get_schema,
     route_hop_schema, rule_schema, neigh_schema, nexthop_schema, encap_mpls_schema, encap_ip_schema,
     encap_ip6_schema;
 
-/* Bridge ------------------------------------------------------------------------------------ */
+void kind_forget(struct codec_dec *dec, const char *key)
+{
+    lua_pushnil(dec->L);
+    codec_set_name(dec, key);
+}
 
-static const struct codec_name port_states[] = {
-    {0, "disabled"}, {1, "listening"}, {2, "learning"}, {3, "forwarding"}, {4, "blocking"}};
-static const struct codec_names names_port_state = NAMES("a state of a bridge port", port_states);
+int kind_encode_none(struct codec_enc *enc, const struct codec_row *row)
+{
+    (void)enc, (void)row;
+    return 0;
+}
+
+void kind_decode_none(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    (void)dec, (void)row, (void)a;
+}
 
 static const struct codec_name vlan_protocols[] = {{0x8100, "802.1Q"}, {0x88a8, "802.1ad"}};
-static const struct codec_names names_vlan_protocol = NAMES("a VLAN protocol", vlan_protocols);
-
-/* "8000.02:00:00:00:00:01": priority and address of a bridge. */
-static void decode_bridge_id(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
-{
-    static const char digits[] = "0123456789abcdef";
-    const unsigned char *id = nla_data(a);
-    char text[8 * 3] = "";
-
-    if (nla_len(a) < 8)
-        return;
-    for (int i = 0, at = 0; i < 8; i++) {
-        text[at++] = digits[id[i] >> 4];
-        text[at++] = digits[id[i] & 15];
-        if (i > 0 && i < 7)
-            text[at++] = i == 1 ? '.' : ':';
-    }
-    lua_pushstring(dec->L, text);
-    codec_set_name(dec, row->key);
-}
-
-static int encode_none(struct codec_enc *enc, const struct codec_row *row)
-{
-    (void)enc, (void)row; /* read-only */
-    return 0;
-}
-static const struct codec_custom bridge_id = {encode_none, decode_bridge_id};
-
-/* Options that are bits of one struct br_boolopt_multi; row->mask is the bit. */
-static int encode_boolopt(struct codec_enc *enc, const struct codec_row *row)
-{
-    struct nlattr *a = codec_find(&enc->m, enc->level, row->attr);
-    struct br_boolopt_multi *multi =
-        a ? nla_data(a) : codec_put(&enc->m, row->attr, NULL, sizeof(*multi));
-
-    if (lua_type(enc->L, -1) != LUA_TBOOLEAN)
-        return codec_bad(enc, row->key, "true or false");
-    if (!multi)
-        return 0;
-    multi->optmask |= row->mask;
-    if (lua_toboolean(enc->L, -1))
-        multi->optval |= row->mask;
-    return 0;
-}
-
-static void decode_boolopt(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
-{
-    const struct br_boolopt_multi *multi = nla_data(a);
-
-    if (nla_len(a) < (int)sizeof(*multi) || !(multi->optval & row->mask))
-        return; /* a kernel without the option takes not even its being off */
-    lua_pushboolean(dec->L, 1);
-    codec_set_name(dec, row->key);
-}
-static const struct codec_custom boolopt = {encode_boolopt, decode_boolopt};
-
-// clang-format off
-static const struct codec_row bridge_rows[] = {
-    U32("forward_delay", IFLA_BR_FORWARD_DELAY),
-    U32("hello_time", IFLA_BR_HELLO_TIME),
-    U32("max_age", IFLA_BR_MAX_AGE),
-    U32("ageing_time", IFLA_BR_AGEING_TIME),
-    U32("stp_state", IFLA_BR_STP_STATE, .max = 2),
-    U16("priority", IFLA_BR_PRIORITY),
-    BOOL("vlan_filtering", IFLA_BR_VLAN_FILTERING, 1, .flags = ROW_NZ), /* see decode_boolopt */
-    ENUM("vlan_protocol", IFLA_BR_VLAN_PROTOCOL, 2, &names_vlan_protocol, .flags = ROW_BE),
-    U16("group_fwd_mask", IFLA_BR_GROUP_FWD_MASK),
-    CUSTOM("root_id", IFLA_BR_ROOT_ID, &bridge_id, .flags = ROW_RO),
-    CUSTOM("bridge_id", IFLA_BR_BRIDGE_ID, &bridge_id, .flags = ROW_RO),
-    U16("root_port", IFLA_BR_ROOT_PORT, .flags = ROW_RO),
-    U32("root_path_cost", IFLA_BR_ROOT_PATH_COST, .flags = ROW_RO),
-    BOOL("topology_change", IFLA_BR_TOPOLOGY_CHANGE, 1, .flags = ROW_RO),
-    BOOL("topology_change_detected", IFLA_BR_TOPOLOGY_CHANGE_DETECTED, 1, .flags = ROW_RO),
-    LLADDR("group_address", IFLA_BR_GROUP_ADDR),
-    FLAG("fdb_flush", IFLA_BR_FDB_FLUSH, .flags = ROW_WO),
-    U8("mcast_router", IFLA_BR_MCAST_ROUTER, .max = 2),
-    BOOL("mcast_snooping", IFLA_BR_MCAST_SNOOPING, 1),
-    BOOL("mcast_query_use_ifaddr", IFLA_BR_MCAST_QUERY_USE_IFADDR, 1),
-    BOOL("mcast_querier", IFLA_BR_MCAST_QUERIER, 1),
-    U32("mcast_hash_elasticity", IFLA_BR_MCAST_HASH_ELASTICITY),
-    U32("mcast_hash_max", IFLA_BR_MCAST_HASH_MAX),
-    U32("mcast_last_member_count", IFLA_BR_MCAST_LAST_MEMBER_CNT),
-    U32("mcast_startup_query_count", IFLA_BR_MCAST_STARTUP_QUERY_CNT),
-    U64("mcast_last_member_interval", IFLA_BR_MCAST_LAST_MEMBER_INTVL),
-    U64("mcast_membership_interval", IFLA_BR_MCAST_MEMBERSHIP_INTVL),
-    U64("mcast_querier_interval", IFLA_BR_MCAST_QUERIER_INTVL),
-    U64("mcast_query_interval", IFLA_BR_MCAST_QUERY_INTVL),
-    U64("mcast_query_response_interval", IFLA_BR_MCAST_QUERY_RESPONSE_INTVL),
-    U64("mcast_startup_query_interval", IFLA_BR_MCAST_STARTUP_QUERY_INTVL),
-    BOOL("nf_call_iptables", IFLA_BR_NF_CALL_IPTABLES, 1),
-    BOOL("nf_call_ip6tables", IFLA_BR_NF_CALL_IP6TABLES, 1),
-    BOOL("nf_call_arptables", IFLA_BR_NF_CALL_ARPTABLES, 1),
-    U16("vlan_default_pvid", IFLA_BR_VLAN_DEFAULT_PVID, .max = 4094),
-    BOOL("vlan_stats_enabled", IFLA_BR_VLAN_STATS_ENABLED, 1),
-    BOOL("vlan_stats_per_port", IFLA_BR_VLAN_STATS_PER_PORT, 1),
-    BOOL("mcast_stats_enabled", IFLA_BR_MCAST_STATS_ENABLED, 1),
-    U8("mcast_igmp_version", IFLA_BR_MCAST_IGMP_VERSION, .min = 2, .max = 3),
-    U8("mcast_mld_version", IFLA_BR_MCAST_MLD_VERSION, .min = 1, .max = 2),
-    CUSTOM("no_linklocal_learn", IFLA_BR_MULTI_BOOLOPT, &boolopt, .mask = 1 << BR_BOOLOPT_NO_LL_LEARN),
-    CUSTOM("mcast_vlan_snooping", IFLA_BR_MULTI_BOOLOPT, &boolopt, .mask = 1 << BR_BOOLOPT_MCAST_VLAN_SNOOPING),
-};
-static struct codec_schema bridge_schema = SCHEMA("bridge", bridge_rows, 0);
-
-static const struct codec_row bridge_port_rows[] = {
-    ENUM("state", IFLA_BRPORT_STATE, 1, &names_port_state),
-    U16("priority", IFLA_BRPORT_PRIORITY, .max = 63),
-    U32("cost", IFLA_BRPORT_COST, .min = 1),
-    BOOL("hairpin", IFLA_BRPORT_MODE, 1),
-    BOOL("guard", IFLA_BRPORT_GUARD, 1),
-    BOOL("root_block", IFLA_BRPORT_PROTECT, 1),
-    BOOL("fastleave", IFLA_BRPORT_FAST_LEAVE, 1),
-    BOOL("learning", IFLA_BRPORT_LEARNING, 1),
-    BOOL("flood", IFLA_BRPORT_UNICAST_FLOOD, 1),
-    BOOL("proxy_arp", IFLA_BRPORT_PROXYARP, 1),
-    BOOL("proxy_arp_wifi", IFLA_BRPORT_PROXYARP_WIFI, 1),
-    CUSTOM("root_id", IFLA_BRPORT_ROOT_ID, &bridge_id, .flags = ROW_RO),
-    CUSTOM("bridge_id", IFLA_BRPORT_BRIDGE_ID, &bridge_id, .flags = ROW_RO),
-    U16("designated_port", IFLA_BRPORT_DESIGNATED_PORT, .flags = ROW_RO),
-    U16("designated_cost", IFLA_BRPORT_DESIGNATED_COST, .flags = ROW_RO),
-    U16("id", IFLA_BRPORT_ID, .flags = ROW_RO),
-    U16("no", IFLA_BRPORT_NO, .flags = ROW_RO),
-    BOOL("topology_change_ack", IFLA_BRPORT_TOPOLOGY_CHANGE_ACK, 1, .flags = ROW_RO),
-    BOOL("config_pending", IFLA_BRPORT_CONFIG_PENDING, 1, .flags = ROW_RO),
-    FLAG("fdb_flush", IFLA_BRPORT_FLUSH, .flags = ROW_WO),
-    U8("mcast_router", IFLA_BRPORT_MULTICAST_ROUTER, .max = 3),
-    BOOL("mcast_flood", IFLA_BRPORT_MCAST_FLOOD, 1),
-    BOOL("mcast_to_unicast", IFLA_BRPORT_MCAST_TO_UCAST, 1),
-    BOOL("vlan_tunnel", IFLA_BRPORT_VLAN_TUNNEL, 1),
-    BOOL("bcast_flood", IFLA_BRPORT_BCAST_FLOOD, 1),
-    U16("group_fwd_mask", IFLA_BRPORT_GROUP_FWD_MASK),
-    BOOL("neigh_suppress", IFLA_BRPORT_NEIGH_SUPPRESS, 1),
-    BOOL("isolated", IFLA_BRPORT_ISOLATED, 1),
-    DEV("backup_port", IFLA_BRPORT_BACKUP_PORT, .flags = ROW_ZERO),
-    U32("mcast_eht_hosts_limit", IFLA_BRPORT_MCAST_EHT_HOSTS_LIMIT),
-    U32("mcast_eht_hosts_cnt", IFLA_BRPORT_MCAST_EHT_HOSTS_CNT, .flags = ROW_RO),
-    BOOL("locked", IFLA_BRPORT_LOCKED, 1),
-};
-static struct codec_schema bridge_port_schema = SCHEMA("bridge_slave", bridge_port_rows, 0);
-// clang-format on
-
-/* VXLAN ------------------------------------------------------------------------------------- */
-
-/* Ports, both of them: { low, high } on the wire, "low-high" in Lua. */
-static int encode_srcport(struct codec_enc *enc, const struct codec_row *row)
-{
-    static const char wanted[] = "a range of ports such as \"32768-61000\"";
-    const char *text = codec_text(enc, row->key, wanted);
-    unsigned long low, high;
-    char *end;
-
-    if (!text)
-        return -EINVAL;
-    low = strtoul(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end != '-' || end[1] < '0' || end[1] > '9')
-        return codec_bad(enc, row->key, wanted);
-    high = strtoul(end + 1, &end, 10);
-    if (*end || low > high || high > UINT16_MAX)
-        return codec_bad(enc, row->key, wanted);
-    codec_put(&enc->m, row->attr, &(uint16_t[]){htons((uint16_t)low), htons((uint16_t)high)}, 4);
-    return 0;
-}
-
-static void decode_srcport(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
-{
-    uint16_t ports[2];
-
-    if (nla_len(a) < (int)sizeof(ports))
-        return;
-    memcpy(ports, nla_data(a), sizeof(ports));
-    if (!ports[0] && !ports[1])
-        return;
-    lua_pushfstring(dec->L, "%d-%d", ntohs(ports[0]), ntohs(ports[1]));
-    codec_set_name(dec, row->key);
-}
-static const struct codec_custom srcport = {encode_srcport, decode_srcport};
-
-/* An address whose IPv6 form has an attribute of its own, number row->mask. */
-static int encode_either(struct codec_enc *enc, const struct codec_row *row)
-{
-    const char *text = codec_text(enc, row->key, "an IP address");
-    unsigned char addr[16];
-    int family;
-
-    if (!text)
-        return -EINVAL;
-    family = codec_parse_ip(text, addr);
-    if (!family)
-        return codec_bad(enc, row->key, "an IP address");
-    codec_put(&enc->m, family == AF_INET ? row->attr : (int)row->mask, addr,
-              family == AF_INET ? 4 : 16);
-    return 0;
-}
-
-static void decode_either(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
-{
-    if (nla_len(a) != 4)
-        return;
-    codec_push_ip(dec->L, AF_INET, nla_data(a));
-    codec_set_name(dec, row->key);
-}
-static const struct codec_custom either = {encode_either, decode_either};
-
-static const struct codec_name dfs[] = {{0, "unset"}, {1, "set"}, {2, "inherit"}};
-static const struct codec_names names_df = NAMES("what to do with the don't-fragment bit", dfs);
-
-// clang-format off
-static const struct codec_row vxlan_rows[] = {
-    U32("id", IFLA_VXLAN_ID, .max = (1 << 24) - 1),
-    IP6("remote", IFLA_VXLAN_GROUP6, .flags = ROW_RO), /* listed by this row, given by the next */
-    CUSTOM("remote", IFLA_VXLAN_GROUP, &either, .mask = IFLA_VXLAN_GROUP6),
-    IP6("local", IFLA_VXLAN_LOCAL6, .flags = ROW_RO),
-    CUSTOM("local", IFLA_VXLAN_LOCAL, &either, .mask = IFLA_VXLAN_LOCAL6),
-    DEV("dev", IFLA_VXLAN_LINK),
-    U8("ttl", IFLA_VXLAN_TTL),
-    FLAG("ttl_inherit", IFLA_VXLAN_TTL_INHERIT),
-    U8("tos", IFLA_VXLAN_TOS),
-    ENUM("df", IFLA_VXLAN_DF, 1, &names_df),
-    U32("flowlabel", IFLA_VXLAN_LABEL, .max = (1 << 20) - 1, .flags = ROW_BE),
-    BOOL("learning", IFLA_VXLAN_LEARNING, 1),
-    U32("ageing", IFLA_VXLAN_AGEING),
-    U32("maxaddr", IFLA_VXLAN_LIMIT),
-    CUSTOM("srcport", IFLA_VXLAN_PORT_RANGE, &srcport),
-    U16("dstport", IFLA_VXLAN_PORT, .flags = ROW_BE),
-    BOOL("proxy", IFLA_VXLAN_PROXY, 1),
-    BOOL("rsc", IFLA_VXLAN_RSC, 1),
-    BOOL("l2miss", IFLA_VXLAN_L2MISS, 1),
-    BOOL("l3miss", IFLA_VXLAN_L3MISS, 1),
-    BOOL("udpcsum", IFLA_VXLAN_UDP_CSUM, 1),
-    BOOL("udp6zerocsumtx", IFLA_VXLAN_UDP_ZERO_CSUM6_TX, 1),
-    BOOL("udp6zerocsumrx", IFLA_VXLAN_UDP_ZERO_CSUM6_RX, 1),
-    BOOL("remcsumtx", IFLA_VXLAN_REMCSUM_TX, 1),
-    BOOL("remcsumrx", IFLA_VXLAN_REMCSUM_RX, 1),
-    FLAG("gbp", IFLA_VXLAN_GBP),
-    FLAG("gpe", IFLA_VXLAN_GPE),
-    BOOL("external", IFLA_VXLAN_COLLECT_METADATA, 1),
-    BOOL("vnifilter", IFLA_VXLAN_VNIFILTER, 1, .flags = ROW_NZ),
-};
-static struct codec_schema vxlan_schema = SCHEMA("vxlan", vxlan_rows, 0);
-// clang-format on
+const struct codec_names names_vlan_protocol = NAMES("a VLAN protocol", vlan_protocols);
 
 /* TUN and TAP, which are made through /dev/net/tun (l_tun.c): rows for listings. */
 static const struct codec_name tun_modes[] = {{1, "tun"}, {2, "tap"}};
@@ -279,34 +49,73 @@ static struct codec_schema tun_schema = SCHEMA("tun", tun_rows, 0);
 
 /* All kinds --------------------------------------------------------------------------------- */
 
-static const struct {
-    const char *kind;
-    struct codec_schema *own, *port; /* NULL: no options */
-} kinds[] = {
-    {"bridge", &bridge_schema, &bridge_port_schema},
-    {"vxlan", &vxlan_schema, NULL},
-    {"tun", &tun_schema, NULL},
+// clang-format off
+static const struct link_kind kinds[] = {
+    {"amt", .own = &amt_schema},
+    {"bareudp", .own = &bareudp_schema},
+    {"bond", .own = &bond_schema, .port = &bond_port_schema, .decoded = bond_decoded},
+    {"bridge", .own = &bridge_schema, .port = &bridge_port_schema},
+    {"erspan", .own = &gre_schema, .whole = true},
+    {"geneve", .own = &geneve_schema},
+    {"gre", .own = &gre_schema, .whole = true},
+    {"gretap", .own = &gre_schema, .whole = true},
+    {"gtp", .own = &gtp_schema, .create = gtp_create},
+    {"hsr", .own = &hsr_schema, .decoded = hsr_decoded},
+    {"ip6erspan", .own = &ip6gre_schema, .whole = true, .create = ip6gre_create},
+    {"ip6gre", .own = &ip6gre_schema, .whole = true, .create = ip6gre_create},
+    {"ip6gretap", .own = &ip6gre_schema, .whole = true, .create = ip6gre_create},
+    {"ip6tnl", .own = &ip6tnl_schema, .whole = true, .create = ip6tnl_create},
+    {"ipip", .own = &ipip_schema, .whole = true, .create = iptun_create},
+    {"ipvlan", .own = &ipvlan_schema},
+    {"ipvtap", .own = &ipvlan_schema},
+    {"macsec", .own = &macsec_schema, .decoded = macsec_decoded},
+    {"macvlan", .own = &macvlan_schema},
+    {"macvtap", .own = &macvlan_schema},
+    {"netkit", .own = &netkit_schema, .peer = true},
+    {"sit", .own = &sit_schema, .whole = true, .create = iptun_create},
+    {"tun", .own = &tun_schema},
+    {"veth", .peer = true},
+    {"vlan", .own = &vlan_schema},
+    {"vrf", .own = &vrf_schema, .port = &vrf_port_schema},
+    {"vti", .own = &vti_schema, .whole = true},
+    {"vti6", .own = &vti6_schema, .whole = true},
+    {"vxcan", .peer = true},
+    {"vxlan", .own = &vxlan_schema},
+    {"xfrm", .own = &xfrm_schema, .whole = true},
+    /* without options: dummy, ifb, netdevsim, nlmon, team, vcan, wireguard */
 };
+// clang-format on
 
-struct codec_schema *link_kind_schema(const char *kind)
+const struct link_kind *link_kind_of(const char *kind)
 {
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         if (!strcmp(kinds[i].kind, kind))
-            return kinds[i].own;
+            return &kinds[i];
     return NULL;
+}
+
+struct codec_schema *link_kind_schema(const char *kind)
+{
+    const struct link_kind *k = link_kind_of(kind);
+
+    return k ? k->own : NULL;
 }
 
 struct codec_schema *link_port_schema(const char *kind)
 {
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-        if (!strcmp(kinds[i].kind, kind))
-            return kinds[i].port;
-    return NULL;
+    const struct link_kind *k = link_kind_of(kind);
+
+    return k ? k->port : NULL;
 }
 
 struct codec_schema *const codec_schemas[] = {
-    &link_schema,  &addr_schema,  &route_schema,      &route_get_schema, &route_hop_schema,
-    &rule_schema,  &neigh_schema, &nexthop_schema,    &bridge_schema,    &bridge_port_schema,
-    &vxlan_schema, &tun_schema,   &encap_mpls_schema, &encap_ip_schema,  &encap_ip6_schema,
+    &encap_mpls_schema, &encap_ip_schema,  &encap_ip6_schema,   &link_schema,      &addr_schema,
+    &route_schema,      &route_get_schema, &route_hop_schema,   &rule_schema,      &neigh_schema,
+    &nexthop_schema,    &bridge_schema,    &bridge_port_schema, &vxlan_schema,     &tun_schema,
+    &geneve_schema,     &bareudp_schema,   &gtp_schema,         &amt_schema,       &vlan_schema,
+    &macvlan_schema,    &ipvlan_schema,    &macsec_schema,      &hsr_schema,       &vrf_schema,
+    &vrf_port_schema,   &netkit_schema,    &bond_schema,        &bond_port_schema, &gre_schema,
+    &ip6gre_schema,     &ipip_schema,      &sit_schema,         &ip6tnl_schema,    &vti_schema,
+    &vti6_schema,       &xfrm_schema,
 };
 const size_t codec_schemas_count = ARRAY_LEN(codec_schemas);

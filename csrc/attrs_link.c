@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attrs.h"
+#include "attrs_kinds.h"
 #include "attrs_link.h"
 #include "l_core.h"
 
@@ -53,6 +53,7 @@ static void decode_linkinfo(struct codec_dec *dec, const struct codec_row *row, 
 {
     struct nlattr *tb[IFLA_INFO_MAX + 1] = {0};
     char kind[32] = "", port[48];
+    const struct link_kind *k;
     struct codec_schema *schema;
 
     (void)row;
@@ -64,9 +65,11 @@ static void decode_linkinfo(struct codec_dec *dec, const struct codec_row *row, 
         lua_pushstring(dec->L, kind);
         codec_set_name(dec, "type");
     }
-    schema = link_kind_schema(kind);
-    if (schema && tb[IFLA_INFO_DATA])
-        codec_decode_attrs(dec, schema, nla_data(tb[IFLA_INFO_DATA]), nla_len(tb[IFLA_INFO_DATA]));
+    k = link_kind_of(kind);
+    if (k && k->own && tb[IFLA_INFO_DATA])
+        codec_decode_attrs(dec, k->own, nla_data(tb[IFLA_INFO_DATA]), nla_len(tb[IFLA_INFO_DATA]));
+    if (k && k->decoded)
+        k->decoded(dec);
     if (!tb[IFLA_INFO_SLAVE_KIND] || !tb[IFLA_INFO_SLAVE_DATA])
         return;
     snprintf(kind, sizeof(kind), "%.*s", nla_len(tb[IFLA_INFO_SLAVE_KIND]),
@@ -80,7 +83,32 @@ static void decode_linkinfo(struct codec_dec *dec, const struct codec_row *row, 
                        nla_len(tb[IFLA_INFO_SLAVE_DATA]));
     codec_set_name(dec, port);
 }
-static const struct codec_custom linkinfo = {encode_nothing, decode_linkinfo};
+
+/* For extended acks: the key within a kind's options, or a port's. */
+static const char *linkinfo_key(struct nlattr *level, int len, struct nlattr *info,
+                                const char *target)
+{
+    struct nlattr *tb[IFLA_INFO_MAX + 1] = {0};
+    static const int places[][2] = {{IFLA_INFO_KIND, IFLA_INFO_DATA},
+                                    {IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA}};
+    char kind[32];
+
+    (void)level, (void)len;
+    if (nla_parse_nested(tb, IFLA_INFO_MAX, info, NULL) != 0)
+        return NULL;
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        struct nlattr *name = tb[places[i][0]], *data = tb[places[i][1]];
+        struct codec_schema *schema;
+
+        if (!name || !data || target < (char *)data || target >= (char *)data + data->nla_len)
+            continue;
+        snprintf(kind, sizeof(kind), "%.*s", nla_len(name), (char *)nla_data(name));
+        schema = i ? link_port_schema(kind) : link_kind_schema(kind);
+        return schema ? codec_key_within(schema, nla_data(data), nla_len(data), target) : NULL;
+    }
+    return NULL;
+}
+static const struct codec_custom_nest linkinfo = {{encode_nothing, decode_linkinfo}, linkinfo_key};
 
 static void decode_nothing(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
 {
@@ -141,6 +169,24 @@ static void decode_lower(struct codec_dec *dec, const struct codec_row *row, str
     codec_set_name(dec, "link_index");
 }
 static const struct codec_custom lower_index = {encode_nothing, decode_lower};
+
+/* The far end of a pair is listed as `link`, too: made anew, that is its peer. */
+static int encode_link(struct codec_enc *enc, const struct codec_row *row)
+{
+    static const struct codec_row dev = DEV("link", IFLA_LINK);
+
+    (void)row;
+    return enc->verb == CODEC_ADD && link_has_peer(enc) ? 0 : codec_encode_value(enc, &dev);
+}
+
+static void decode_link(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    if (nla_len(a) < 4 || !nla_get_u32(a))
+        return;
+    dec->push_dev(dec, (int)nla_get_u32(a));
+    codec_set_name(dec, row->key);
+}
+static const struct codec_custom lower = {encode_link, decode_link};
 
 static const struct codec_name stat_names[] = {
 #define STAT(f)                                                                                    \
@@ -204,16 +250,15 @@ static const struct codec_row link_rows[] = {
     FLAG_BIT("promisc", IFF_PROMISC, ROW_NZ),
     FLAG_BIT("dynamic", IFF_DYNAMIC, ROW_NZ),
     IFNAME("name", IFLA_IFNAME),
-    CUSTOM("type", IFLA_LINKINFO, &linkinfo),
+    CUSTOM("type", IFLA_LINKINFO, &linkinfo, .flags = ROW_INSIDE),
     CUSTOM("bridge_slave", IFLA_LINKINFO, &in_finish, .flags = ROW_AFTER),
     CUSTOM("bond_slave", IFLA_LINKINFO, &in_finish, .flags = ROW_AFTER),
     CUSTOM("vrf_slave", IFLA_LINKINFO, &in_finish, .flags = ROW_RO),
-    CUSTOM("team_slave", IFLA_LINKINFO, &in_finish, .flags = ROW_RO),
     CUSTOM("peer", IFLA_LINKINFO, &in_finish, .flags = ROW_WO | ROW_CREATE),
     LLADDR("address", IFLA_ADDRESS),
     LLADDR("broadcast", IFLA_BROADCAST),
     U32("mtu", IFLA_MTU),
-    DEV("link", IFLA_LINK),
+    CUSTOM("link", IFLA_LINK, &lower),
     CUSTOM("link_index", IFLA_LINK, &lower_index, .flags = ROW_RO),
     S32("link_netnsid", IFLA_LINK_NETNSID, .flags = ROW_RO),
     DEV("master", IFLA_MASTER, .flags = ROW_ZERO),

@@ -7,6 +7,9 @@
 
 extern struct codec_schema link_schema;
 
+/* The link that the message is about is one of a pair. */
+bool link_has_peer(const struct codec_enc *enc);
+
 /* The noun's prepare, finish and follow (attrs.h). */
 int link_prepare(struct codec_enc *enc, int idx);
 int link_finish(struct codec_enc *enc, int idx);

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attrs.h"
+#include "attrs_kinds.h"
 #include "attrs_link.h"
 #include "l_core.h"
 
@@ -40,6 +40,17 @@ static const char *text_field(lua_State *L, int idx, const char *key)
     return text;
 }
 
+static bool field_is_true(lua_State *L, int idx, const char *key)
+{
+    bool value;
+
+    if (!codec_field(L, idx, key))
+        return false;
+    value = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
 /* For a set without `type`: ask only where a key is none of every link's. */
 static bool needs_kind(lua_State *L, int idx)
 {
@@ -50,6 +61,14 @@ static bool needs_kind(lua_State *L, int idx)
         }
     }
     return false;
+}
+
+bool link_has_peer(const struct codec_enc *enc)
+{
+    const struct link_notes *notes = enc->noun;
+    const struct link_kind *kind = notes ? link_kind_of(notes->kind) : NULL;
+
+    return kind && kind->peer;
 }
 
 static int header_index(struct codec_enc *enc)
@@ -76,7 +95,7 @@ int link_prepare(struct codec_enc *enc, int idx)
         err = enc->link_kind(enc, header_index(enc),
                              text_field(enc->L, idx, "dev") ? text_field(enc->L, idx, "dev")
                                                             : text_field(enc->L, idx, "name"),
-                             notes->kind);
+                             notes->kind, NULL);
     enc->extra = link_kind_schema(notes->kind);
     return err;
 }
@@ -121,16 +140,36 @@ static int encode_peer(struct codec_enc *enc)
     return err;
 }
 
+/* Without a `peer`, a listed link tells its name by `link`. */
+static int put_listed_peer(struct codec_enc *enc, int idx)
+{
+    const char *name = text_field(enc->L, idx, "link");
+    size_t mark;
+
+    if (!name)
+        return 0;
+    if (!*name || strlen(name) >= IFNAMSIZ)
+        return nserr_arg(enc->e, "%s: link must be a name of 1 to 15 bytes", enc->op);
+    mark = codec_nest(&enc->m, VETH_INFO_PEER);
+    codec_reserve(&enc->m, sizeof(struct ifinfomsg));
+    codec_put_str(&enc->m, IFLA_IFNAME, name);
+    codec_put_u32(&enc->m, IFLA_NUM_TX_QUEUES, 1);
+    codec_put_u32(&enc->m, IFLA_NUM_RX_QUEUES, 1);
+    codec_nest_end(&enc->m, mark);
+    return 0;
+}
+
 static int put_peer(struct codec_enc *enc, int idx)
 {
     struct link_notes *notes = enc->noun;
+    const struct link_kind *kind;
     size_t mark;
     int err = 0;
 
+    kind = link_kind_of(notes->kind);
     if (!codec_field(enc->L, idx, "peer"))
-        return 0;
-    if (strcmp(notes->kind, "veth") != 0 && strcmp(notes->kind, "vxcan") != 0 &&
-        strcmp(notes->kind, "netkit") != 0)
+        return kind && kind->peer ? put_listed_peer(enc, idx) : 0;
+    if (!kind || !kind->peer)
         err = nserr_arg(enc->e, "%s: only veth, vxcan and netkit links have a peer, type is %s",
                         enc->op, *notes->kind ? notes->kind : "not given");
     else if (lua_type(enc->L, -1) != LUA_TTABLE)
@@ -148,16 +187,31 @@ static int put_peer(struct codec_enc *enc, int idx)
     return err;
 }
 
+/* The options that the link has now go first: those given, behind them, win. */
+static int put_current(struct codec_enc *enc, int idx)
+{
+    const char *dev = text_field(enc->L, idx, "dev");
+    char kind[32];
+
+    return enc->link_kind(enc, header_index(enc), dev ? dev : text_field(enc->L, idx, "name"), kind,
+                          &enc->m);
+}
+
 /* IFLA_INFO_DATA: the kind's own options, and the peer. */
 static int put_data(struct codec_enc *enc, int idx)
 {
     size_t mark = codec_nest(&enc->m, IFLA_INFO_DATA | NLA_F_NESTED), level = enc->level;
+    const struct link_kind *kind = link_kind_of(((struct link_notes *)enc->noun)->kind);
     bool phased = enc->phased;
     int err = 0;
 
     enc->level = enc->m.len;
     enc->phased = false;
-    if (enc->has_extra)
+    if (kind && kind->whole && enc->verb == CODEC_SET)
+        err = put_current(enc, idx);
+    if (kind && kind->create && enc->verb == CODEC_ADD)
+        kind->create(enc, field_is_true(enc->L, idx, "external"));
+    if (!err && enc->has_extra)
         err = codec_encode_known(enc, idx, enc->extra);
     enc->phased = phased;
     if (!err && enc->verb == CODEC_ADD)

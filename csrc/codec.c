@@ -308,19 +308,39 @@ const char *codec_key_of(const struct codec_schema *schema, int attr)
     return NULL;
 }
 
+static bool looks_inside(const struct codec_row *row)
+{
+    return row->type == CODEC_NEST || row->type == CODEC_INLINE || row->flags & ROW_INSIDE;
+}
+
 static const struct codec_row *nested_row(const struct codec_schema *schema, int attr)
 {
     for (size_t i = 0; i < schema->count; i++) {
         const struct codec_row *row = &schema->rows[i];
-        if ((row->type == CODEC_NEST || row->type == CODEC_INLINE) &&
-            (row->attr & NLA_TYPE_MASK) == attr)
+        if (looks_inside(row) && (row->attr & NLA_TYPE_MASK) == attr && !(row->flags & ROW_HDR))
             return row;
     }
     return NULL;
 }
 
-static const char *key_within(const struct codec_schema *schema, struct nlattr *attrs, int len,
-                              const char *target)
+/* The key of what a nest holds at target. */
+static const char *key_nested(const struct codec_row *row, struct nlattr *level, int len,
+                              struct nlattr *a, const char *target)
+{
+    const struct codec_schema *inner = row->arg;
+    int skip;
+
+    if (row->type == CODEC_CUSTOM)
+        return ((const struct codec_custom_nest *)row->arg)->key_at(level, len, a, target);
+    skip = NLA_ALIGN(inner->header);
+    if (nla_len(a) <= skip)
+        return NULL;
+    return codec_key_within(inner, (struct nlattr *)((char *)nla_data(a) + skip), nla_len(a) - skip,
+                            target);
+}
+
+const char *codec_key_within(const struct codec_schema *schema, struct nlattr *attrs, int len,
+                             const char *target)
 {
     struct nlattr *a;
     int left;
@@ -328,13 +348,13 @@ static const char *key_within(const struct codec_schema *schema, struct nlattr *
     nla_for_each_attr(a, attrs, len, left)
     {
         const struct codec_row *nested = nested_row(schema, nla_type(a));
-        const char *end = (char *)a + a->nla_len;
+        const char *end = (char *)a + a->nla_len, *key = NULL;
 
         if (target < (char *)a || target >= end)
             continue;
-        if (target < (char *)nla_data(a) || !nested)
-            return codec_key_of(schema, nla_type(a));
-        return key_within(nested->arg, nla_data(a), nla_len(a), target);
+        if (target >= (char *)nla_data(a) && nested)
+            key = key_nested(nested, attrs, len, a, target);
+        return key ? key : codec_key_of(schema, nla_type(a));
     }
     return NULL;
 }
@@ -346,6 +366,6 @@ const char *codec_key_at(const struct codec_schema *schema, const struct nlmsghd
 
     if (offset >= h->nlmsg_len || h->nlmsg_len < start)
         return NULL;
-    return key_within(schema, (struct nlattr *)((char *)h + start), (int)(h->nlmsg_len - start),
-                      (const char *)h + offset);
+    return codec_key_within(schema, (struct nlattr *)((char *)h + start),
+                            (int)(h->nlmsg_len - start), (const char *)h + offset);
 }

@@ -40,7 +40,12 @@ enum codec_type {
     CODEC_DEV,    /* ifindex in 4 bytes <-> name of the interface */
     CODEC_ENUM,   /* a number of size bytes <-> its name from arg (struct codec_names) */
     CODEC_NEST,   /* nested attributes by schema arg <-> a table of its own */
-    CODEC_INLINE, /* nested attributes by schema arg <-> keys of the same table */
+    CODEC_INLINE, /* nested attributes by schema arg <-> keys of the same table; where the schema
+                     has a header, a structure stands before them */
+    CODEC_TIME,   /* "10ms", or seconds; mask: nanoseconds of one unit on the wire */
+    CODEC_RATE,   /* "1mbit", or bit/s; on the wire bytes per second */
+    CODEC_SIZE,   /* "10k", or bytes */
+    CODEC_SHARE,  /* "1%", or 0 .. 1; mask: the number that stands for 1, 0: all bits set */
     CODEC_CUSTOM, /* arg: struct codec_custom */
 };
 
@@ -56,7 +61,8 @@ enum codec_flags {
     ROW_AFTER = 256, /* a created object takes it only in a second message */
     ROW_SET = 512,   /* given by set; listed, but ignored by add */
     ROW_ID = 2048, /* names an existing link; when creating, the kind's own key of that name wins */
-    ROW_ONES = 1024 /* left out of listings while all bits are set (-1) */
+    ROW_INSIDE = 4096, /* CUSTOM: arg is a struct codec_custom_nest */
+    ROW_ONES = 1024    /* left out of listings while all bits are set (-1) */
 };
 
 struct codec_row {
@@ -144,6 +150,14 @@ struct codec_row {
     {                                                                                              \
         .attr = a, .type = CODEC_INLINE, .arg = s, ##__VA_ARGS__                                   \
     }
+#define UNIT_ROW(k, a, t, n, ...)                                                                  \
+    {                                                                                              \
+        .key = k, .attr = a, .type = t, .size = n, ##__VA_ARGS__                                   \
+    }
+#define TIME(k, a, n, ns, ...) UNIT_ROW(k, a, CODEC_TIME, n, .mask = ns, ##__VA_ARGS__)
+#define RATE(k, a, n, ...)     UNIT_ROW(k, a, CODEC_RATE, n, ##__VA_ARGS__)
+#define SIZE(k, a, n, ...)     UNIT_ROW(k, a, CODEC_SIZE, n, ##__VA_ARGS__)
+#define SHARE(k, a, n, ...)    UNIT_ROW(k, a, CODEC_SHARE, n, ##__VA_ARGS__)
 #define CUSTOM(k, a, c, ...)                                                                       \
     {                                                                                              \
         .key = k, .attr = a, .type = CODEC_CUSTOM, .arg = c, ##__VA_ARGS__                         \
@@ -155,7 +169,8 @@ struct codec_schema {
     const char *name;
     const struct codec_row *rows;
     uint16_t count;
-    uint16_t header; /* bytes of fixed header before the attributes */
+    uint16_t header;     /* bytes of fixed header before the attributes */
+    const void *initial; /* what stands in it before anything is given, NULL: zeroes */
     struct codec_index *index;
 };
 
@@ -223,8 +238,10 @@ struct codec_enc {
     bool has_extra;             /* ... and this says there were any */
     /* ifindex by name: > 0, or -errno with *e filled. */
     int (*dev_index)(struct codec_enc *enc, const char *name);
-    /* Kind of the link that the message's header names (or its IFLA_IFNAME): 0 or -errno. */
-    int (*link_kind)(struct codec_enc *enc, int ifindex, const char *name, char kind[32]);
+    /* Kind of the link that the message's header names (or its IFLA_IFNAME), and (data: not NULL)
+     * the attributes of its options: 0 or -errno. */
+    int (*link_kind)(struct codec_enc *enc, int ifindex, const char *name, char kind[32],
+                     struct codec_msg *data);
     bool phased;       /* ROW_AFTER rows count at this level */
     bool after;        /* this is the second message: only ROW_AFTER rows */
     bool has_after;    /* there are ROW_AFTER rows to be sent in one */
@@ -243,11 +260,22 @@ struct codec_custom {
     void (*decode)(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a);
 };
 
+/* The arg of a CUSTOM row with ROW_INSIDE: it also knows the keys of what its attribute holds. */
+struct codec_custom_nest {
+    struct codec_custom custom;
+    /* The key of what stands at `target` within the attribute a, one of those at `level`; or
+     * NULL. */
+    const char *(*key_at)(struct nlattr *level, int len, struct nlattr *a, const char *target);
+};
+
 /* Encode all fields of the table at absolute idx. 0 or -errno with enc->e filled; on failure the
  * stack may hold more than before. */
 int codec_encode(struct codec_enc *enc, int idx, struct codec_schema *schema);
 /* Only the keys that `schema` knows (for nests whose keys stand in the parent's table). */
 int codec_encode_known(struct codec_enc *enc, int idx, struct codec_schema *schema);
+/* The same as the content of an attribute just begun: the schema's header, if it has one, then its
+ * attributes. */
+int codec_encode_inside(struct codec_enc *enc, int idx, struct codec_schema *inner);
 /* Push the raw field `key` of the table at absolute idx without making a string; false (and
  * nothing pushed) where there is none. */
 bool codec_field(lua_State *L, int idx, const char *key);
@@ -266,6 +294,8 @@ int codec_family(struct codec_enc *enc, const char *key, int family);
 int codec_settle_family(struct codec_enc *enc);
 /* Text at the top without NUL bytes, or NULL with the error filled. */
 const char *codec_text(struct codec_enc *enc, const char *key, const char *wanted);
+/* Write a number as the row wants it: to the header or as an attribute. Returns 0. */
+int codec_put_number(struct codec_enc *enc, const struct codec_row *row, int64_t value);
 /* An integer at the top within limits, into *out. */
 int codec_integer(struct codec_enc *enc, const char *key, int64_t min, int64_t max, int64_t *out);
 /* Extend the path for nested keys; returns the length to give back to codec_path_end. */
@@ -301,6 +331,8 @@ void codec_decode_attrs(struct codec_dec *dec, const struct codec_schema *schema
 void codec_set(struct codec_dec *dec, const struct codec_schema *schema,
                const struct codec_row *row);
 void codec_set_name(struct codec_dec *dec, const char *key);
+/* A row's number at data (whose length was checked). */
+int64_t codec_read_number(const struct codec_row *row, const void *data);
 void codec_push_ip(lua_State *L, int family, const void *addr);
 void codec_push_prefix(lua_State *L, int family, const void *addr, int len);
 void codec_push_lladdr(lua_State *L, const void *data, int len);
@@ -310,6 +342,9 @@ void codec_push_name(lua_State *L, const struct codec_names *names, int64_t valu
 /* The attribute's key at an offset of a message (for extended acks), or NULL. */
 const char *codec_key_at(const struct codec_schema *schema, const struct nlmsghdr *h,
                          uint32_t offset);
+/* The same within attributes. */
+const char *codec_key_within(const struct codec_schema *schema, struct nlattr *attrs, int len,
+                             const char *target);
 /* The row that takes a key, or NULL. */
 const struct codec_row *codec_row_of(const struct codec_schema *schema, const char *key);
 /* The key of an attribute type, or NULL. */

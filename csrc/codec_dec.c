@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "codec_index.h"
+#include "units.h"
 
 #define NEST_DEPTH_MAX 12
 
@@ -111,7 +112,7 @@ static void push_cached_name(struct codec_dec *dec, lua_Integer id, const struct
 
 /* Values ------------------------------------------------------------------------------------ */
 
-static int64_t read_number(const struct codec_row *row, const void *data)
+int64_t codec_read_number(const struct codec_row *row, const void *data)
 {
     uint64_t value = 0;
     uint16_t v16;
@@ -144,11 +145,31 @@ static int64_t max_unsigned(int size)
     return size == 8 ? -1 : (INT64_C(1) << (8 * size)) - 1;
 }
 
+/* In SI base units: seconds, bit/s, bytes, 0 .. 1. */
+static void push_unit(lua_State *L, const struct codec_row *row, int64_t value)
+{
+    switch (row->type) {
+    case CODEC_TIME:
+        lua_pushnumber(L, units_seconds((uint64_t)value, row->mask));
+        break;
+    case CODEC_RATE:
+        lua_pushinteger(L, value * 8);
+        break;
+    case CODEC_SHARE:
+        lua_pushnumber(L,
+                       units_fraction((uint64_t)value,
+                                      row->mask ? row->mask : (uint64_t)max_unsigned(row->size)));
+        break;
+    default:
+        lua_pushinteger(L, value);
+    }
+}
+
 /* Push the value of a number row; false where it is left out. */
 static bool push_number(struct codec_dec *dec, lua_Integer id, const struct codec_row *row,
                         const void *data)
 {
-    int64_t value = read_number(row, data);
+    int64_t value = codec_read_number(row, data);
     bool truth;
 
     switch (row->type) {
@@ -158,6 +179,15 @@ static bool push_number(struct codec_dec *dec, lua_Integer id, const struct code
     case CODEC_BIT:
         truth = ((value & row->mask) == row->mask) != !!(row->flags & ROW_NOT);
         break;
+    case CODEC_TIME:
+    case CODEC_RATE:
+    case CODEC_SIZE:
+    case CODEC_SHARE:
+        if ((!value && row->flags & ROW_NZ) ||
+            (row->flags & ROW_ONES && value == max_unsigned(row->size)))
+            return false;
+        push_unit(dec->L, row, value);
+        return true;
     default:
         if (!value && (row->flags & ROW_NZ || row->type == CODEC_DEV))
             return false;
@@ -224,6 +254,10 @@ static bool push_value(struct codec_dec *dec, lua_Integer id, const struct codec
     case CODEC_BIT:
     case CODEC_DEV:
     case CODEC_ENUM:
+    case CODEC_TIME:
+    case CODEC_RATE:
+    case CODEC_SIZE:
+    case CODEC_SHARE:
         return len >= row->size && push_number(dec, id, row, data);
     case CODEC_FLAG: /* some are given as flags, but listed as a byte that may be 0 */
         if (len > 0 && !*(const uint8_t *)data)
@@ -293,6 +327,19 @@ static void decode_value(struct codec_dec *dec, lua_Integer id, const struct cod
         lua_pop(dec->L, 1);
 }
 
+/* Attributes, perhaps behind a structure. */
+static void decode_inlined(struct codec_dec *dec, const struct codec_schema *inner,
+                           struct nlattr *a)
+{
+    int skip = NLA_ALIGN(inner->header), len = nla_len(a);
+
+    if (!inner->header)
+        codec_decode_attrs(dec, inner, nla_data(a), len);
+    else if (len >= inner->header)
+        codec_decode_nested(dec, inner, nla_data(a), (struct nlattr *)((char *)nla_data(a) + skip),
+                            len - skip);
+}
+
 static void decode_row(struct codec_dec *dec, const struct codec_schema *schema,
                        const struct codec_row *row, struct nlattr *a)
 {
@@ -301,7 +348,7 @@ static void decode_row(struct codec_dec *dec, const struct codec_schema *schema,
     if (row->flags & ROW_WO)
         return;
     if (row->type == CODEC_INLINE)
-        codec_decode_attrs(dec, row->arg, nla_data(a), nla_len(a));
+        decode_inlined(dec, row->arg, a);
     else if (row->type == CODEC_CUSTOM)
         ((const struct codec_custom *)row->arg)->decode(dec, row, a);
     else

@@ -107,16 +107,36 @@ static int encode_row(struct codec_enc *enc, const struct codec_row *row)
 
 static int encode_inlined(struct codec_enc *enc, int idx, const struct codec_row *row)
 {
-    size_t mark = codec_nest(&enc->m, row->attr | NLA_F_NESTED), level = enc->level;
+    struct codec_schema *inner = (struct codec_schema *)row->arg;
+    size_t mark = codec_nest(&enc->m, inner->header ? row->attr : row->attr | NLA_F_NESTED);
+    int err = codec_encode_inside(enc, idx, inner);
+
+    codec_nest_end(&enc->m, mark);
+    return err;
+}
+
+int codec_encode_inside(struct codec_enc *enc, int idx, struct codec_schema *inner)
+{
+    size_t level = enc->level, header = enc->header;
     bool phased = enc->phased;
+    struct codec_schema *extra = enc->extra;
+    void *start;
     int err;
 
+    enc->header = enc->m.len;
+    start = codec_reserve(&enc->m, inner->header);
+    if (start && inner->initial)
+        memcpy(start, inner->initial, inner->header);
+    if (!inner->header)
+        enc->header = header;
     enc->level = enc->m.len;
     enc->phased = false;
-    err = codec_encode_known(enc, idx, (struct codec_schema *)row->arg);
+    enc->extra = NULL;
+    err = enc->m.overflow ? 0 : codec_encode_known(enc, idx, inner);
+    enc->extra = extra;
     enc->phased = phased;
+    enc->header = header;
     enc->level = level;
-    codec_nest_end(&enc->m, mark);
     return err;
 }
 

@@ -6,10 +6,12 @@
 #include <inttypes.h>
 #include <net/if.h>
 #include <stdarg.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "codec_index.h"
+#include "units.h"
 
 #define LLADDR_MAX  32
 #define ALTNAME_MAX 127
@@ -161,7 +163,7 @@ static size_t number_bytes(const struct codec_row *row, int64_t value, char out[
     return row->size;
 }
 
-static int put_number(struct codec_enc *enc, const struct codec_row *row, int64_t value)
+int codec_put_number(struct codec_enc *enc, const struct codec_row *row, int64_t value)
 {
     char bytes[8];
     size_t len = number_bytes(row, value, bytes);
@@ -219,7 +221,7 @@ static int encode_truth(struct codec_enc *enc, const struct codec_row *row)
     if (err)
         return err;
     if (row->type == CODEC_BOOL)
-        return put_number(enc, row, on);
+        return codec_put_number(enc, row, on);
     if (row->type == CODEC_BIT)
         return put_bits(enc, row, on);
     if (on)
@@ -234,9 +236,42 @@ static int encode_number(struct codec_enc *enc, const struct codec_row *row)
 
     if (row->flags & ROW_ZERO && lua_type(enc->L, -1) == LUA_TSTRING &&
         !strcmp(lua_tostring(enc->L, -1), "none"))
-        return put_number(enc, row, 0);
+        return codec_put_number(enc, row, 0);
     err = codec_integer(enc, row->key, min_of(row), max_of(row), &value);
-    return err ? err : put_number(enc, row, value);
+    return err ? err : codec_put_number(enc, row, value);
+}
+
+/* Times, rates, sizes and shares: text as tc takes it, or a number in SI base units. */
+static int encode_unit(struct codec_enc *enc, const struct codec_row *row)
+{
+    static const char *const wanted[] = {
+        "a time such as \"10ms\", or seconds", "a rate such as \"1mbit\", or bit/s",
+        "a size such as \"10k\", or bytes", "a share such as \"1%\", or a number from 0 to 1"};
+    const char *want = wanted[row->type - CODEC_TIME];
+    double value, most = (double)max_of(row), scale = 1;
+    bool ok = false;
+
+    if (row->type == CODEC_TIME)
+        scale = 1e9 / row->mask;
+    else if (row->type == CODEC_RATE)
+        scale = 1 / 8.0;
+    else if (row->type == CODEC_SHARE)
+        scale = row->mask ? row->mask : most;
+    if (lua_type(enc->L, -1) == LUA_TNUMBER) {
+        value = lua_tonumber(enc->L, -1);
+        ok = true;
+    } else if (lua_type(enc->L, -1) == LUA_TSTRING) {
+        ok = units_parse(lua_tostring(enc->L, -1), (enum units_kind)(row->type - CODEC_TIME),
+                         &value);
+    }
+    if (!ok || value != value || value < 0 || (row->type == CODEC_SHARE && value > 1))
+        return codec_bad(enc, row->key, "%s", want);
+    value = round(value * scale);
+    if (value < (double)row->min)
+        return codec_bad(enc, row->key, "%s, and not less than %.9g", want, row->min / scale);
+    if (value > most)
+        return codec_bad(enc, row->key, "%s, and not more than %.9g", want, most / scale);
+    return codec_put_number(enc, row, value >= 9.2e18 ? INT64_MAX : (int64_t)value);
 }
 
 static int bad_name(struct codec_enc *enc, const struct codec_row *row, const char *text)
@@ -266,7 +301,7 @@ static int encode_enum(struct codec_enc *enc, const struct codec_row *row)
 
     if (lua_type(enc->L, -1) == LUA_TNUMBER) {
         err = codec_integer(enc, row->key, min_of(row), max_of(row), &value);
-        return err ? err : put_number(enc, row, value);
+        return err ? err : codec_put_number(enc, row, value);
     }
     if (lua_type(enc->L, -1) != LUA_TSTRING)
         return bad_name(enc, row, NULL);
@@ -276,7 +311,7 @@ static int encode_enum(struct codec_enc *enc, const struct codec_row *row)
     value = codec_name_value(row->arg, text);
     if (value < 0)
         return bad_name(enc, row, text);
-    return put_number(enc, row, value);
+    return codec_put_number(enc, row, value);
 }
 
 /* Text and addresses --------------------------------------------------------------------------- */
@@ -422,16 +457,16 @@ static int encode_dev(struct codec_enc *enc, const struct codec_row *row)
 
     if (lua_type(enc->L, -1) == LUA_TNUMBER) {
         int err = codec_integer(enc, row->key, row->flags & ROW_ZERO ? 0 : 1, INT32_MAX, &index);
-        return err ? err : put_number(enc, row, index);
+        return err ? err : codec_put_number(enc, row, index);
     }
     if (row->flags & ROW_ZERO && lua_type(enc->L, -1) == LUA_TSTRING &&
         !strcmp(lua_tostring(enc->L, -1), "none"))
-        return put_number(enc, row, 0);
+        return codec_put_number(enc, row, 0);
     name = ifname(enc, row->key, ALTNAME_MAX);
     if (!name)
         return -EINVAL;
     index = enc->dev_index(enc, name);
-    return index < 0 ? (int)index : put_number(enc, row, index);
+    return index < 0 ? (int)index : codec_put_number(enc, row, index);
 }
 
 int codec_encode_scalar(struct codec_enc *enc, const struct codec_row *row)
@@ -466,6 +501,11 @@ int codec_encode_scalar(struct codec_enc *enc, const struct codec_row *row)
         return encode_dev(enc, row);
     case CODEC_ENUM:
         return encode_enum(enc, row);
+    case CODEC_TIME:
+    case CODEC_RATE:
+    case CODEC_SIZE:
+    case CODEC_SHARE:
+        return encode_unit(enc, row);
     case CODEC_NEST:
     case CODEC_CUSTOM:
     case CODEC_INLINE:

@@ -113,12 +113,14 @@ int l_op_no_dev(struct l_op *op, const char *name, const struct rtnl_fault *f)
     return -f->code;
 }
 
-static int op_link_kind(struct codec_enc *enc, int ifindex, const char *name, char kind[32])
+static int op_link_kind(struct codec_enc *enc, int ifindex, const char *name, char kind[32],
+                        struct codec_msg *data)
 {
     struct l_op *op = enc->arg;
     cleanup_bytes struct bytes reply = {0};
     struct rtnl_fault f;
     struct nlattr *info, *tb[IFLA_INFO_MAX + 1] = {0};
+    void *at;
     int err = l_dev_get(op->s, ifindex ? ifindex : op->n->ifindex,
                         ifindex || op->n->ifindex ? NULL : name, false, &reply, &f);
 
@@ -128,6 +130,11 @@ static int op_link_kind(struct codec_enc *enc, int ifindex, const char *name, ch
     if (info && nla_parse_nested(tb, IFLA_INFO_MAX, info, NULL) == 0 && tb[IFLA_INFO_KIND])
         snprintf(kind, 32, "%.*s", nla_len(tb[IFLA_INFO_KIND]),
                  (char *)nla_data(tb[IFLA_INFO_KIND]));
+    if (!data || !tb[IFLA_INFO_DATA])
+        return 0;
+    at = codec_reserve(data, (size_t)nla_len(tb[IFLA_INFO_DATA]));
+    if (at)
+        memcpy(at, nla_data(tb[IFLA_INFO_DATA]), (size_t)nla_len(tb[IFLA_INFO_DATA]));
     return 0;
 }
 

@@ -66,7 +66,7 @@ twins.describe {
         .. "mcast_hash_max 1024 mcast_last_member_count 4 mcast_startup_query_count 3 mcast_query_interval 9000 "
         .. "mcast_query_response_interval 900 mcast_igmp_version 3 mcast_mld_version 2", needs = "bridge-vlan" },
     { fixed { name = "x", type = "vxlan", id = 42, remote = "10.0.0.9", ["local"] = "10.0.0.1", dstport = 4789,
-        dev = "e0", ttl = 9, tos = 16, ageing = 77, maxaddr = 5, learning = false },
+        dev = "e0", ttl = 9, tos = 16, ageing = 77, maxaddress = 5, learning = false },
       "link add x address " .. mac .. " type vxlan id 42 remote 10.0.0.9 local 10.0.0.1 dstport 4789 dev e0 ttl 9 "
         .. "tos 0x10 ageing 77 maxaddress 5 nolearning" },
     { fixed { name = "x", type = "vxlan", id = 42, remote = "fd00::9", ["local"] = "fd00::1", dstport = 8472,
@@ -79,7 +79,7 @@ twins.describe {
         .. "rsc l2miss l3miss udpcsum gbp" },
     { fixed { name = "x", type = "vxlan", external = true, dstport = 4789, learning = false },
       "link add x address " .. mac .. " type vxlan external dstport 4789" },
-    { fixed { name = "x", type = "vxlan", id = 9, dstport = 4789, df = "set", ttl_inherit = true },
+    { fixed { name = "x", type = "vxlan", id = 9, dstport = 4789, df = "set", ttl = "inherit" },
       "link add x address " .. mac .. " type vxlan id 9 dstport 4789 df set ttl inherit" },
     { fixed { name = "x", type = "ifb", numtxqueues = 2, numrxqueues = 2 },
       "link add x address " .. mac .. " numtxqueues 2 numrxqueues 2 type ifb" },
