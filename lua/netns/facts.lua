@@ -1,6 +1,7 @@
 --- Facts: everything about a namespace as one plain table, and what is different between two of them.
 -- @module netns.facts
 local core = require "netns.core"
+local plain = require "netns.plain"
 require "netns.nft"
 require "netns.sysctl"
 require "netns.wait"
@@ -91,23 +92,6 @@ function Difference:__tostring()
   return #lines > 0 and table.concat(lines, "\n") or "no difference"
 end
 
-local function equal(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then
-    return a == b
-  end
-  for key, value in pairs(a) do
-    if not equal(value, b[key]) then
-      return false
-    end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then
-      return false
-    end
-  end
-  return true
-end
-
 local function key_of(noun, row)
   local parts = {}
   for _, name in ipairs(identity[noun] or {}) do
@@ -168,7 +152,7 @@ local function compare_rows(found, noun, key, a, b, ignored)
     return
   end
   for _, name in ipairs(sorted_keys(a, b)) do
-    if not equal(a[name], b[name]) then
+    if not plain.equal(a[name], b[name]) then
       if a[name] == nil or b[name] == nil then
         add(found, path, { [name] = a[name] }, { [name] = b[name] })
       else

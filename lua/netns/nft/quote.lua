@@ -4,6 +4,8 @@
 -- an interface), and nothing but a quotation mark ends it. So every string is quoted; names of
 -- tables, chains, sets and objects may not be, and must look like names.
 -- @module netns.nft.quote
+local spelling = require "netns.spelling"
+
 local quote = {}
 
 local shown = 60
@@ -170,28 +172,11 @@ function quote.keys(t, keys, what)
   end
 end
 
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do
-    row[j] = j
-  end
-  for i = 1, #a do
-    local corner = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local best = corner + (a:byte(i) == b:byte(j) and 0 or 1)
-      corner = row[j]
-      row[j] = math.min(best, row[j] + 1, row[j - 1] + 1)
-    end
-  end
-  return row[#b]
-end
-
 --- The word nearest to another, at most a third of its letters apart; nil where none is.
 function quote.nearest(word, words)
   local best, found = #word // 3 + 2, nil
   for _, candidate in ipairs(words) do
-    local d = distance(word, candidate)
+    local d = spelling.distance(word, candidate)
     if d < best then
       best, found = d, candidate
     end

@@ -1,6 +1,7 @@
 --- The kernel against the description: what drifted, mending it, and changing to another description.
 -- @module netns.topology.drift
 local ip = require "netns.topology.ip"
+local plain = require "netns.plain"
 local up = require "netns.topology.up"
 local words = require "netns.topology.words"
 
@@ -203,29 +204,30 @@ end
 -- Make a link that was lost again, from the end that makes it.
 local function remake(state, iface)
   local link = iface.link
-  for _, side in ipairs { link.ia, link.ib } do -- a remnant of the pair, or something in its place
+  local sides = { link.ia, link.ib }
+  for _, side in ipairs(sides) do -- a remnant of the pair, or something in its place
     local ns = state.spaces[side.node.name]
     local there = ns.link:get(side.name) or ns.link:get(side.index)
     if there then
       there:del()
     end
   end
-  for _, step in ipairs(state.plan.steps) do
+  for _, side in ipairs(sides) do
+    local step = state.plan.by_name[side.node.name]
     for _, op in ipairs(step.links) do
       if op.path == link.path then
         up.batch(step, { op }, state.spaces)
       end
     end
   end
-  for _, side in ipairs { link.ia, link.ib } do -- before it is up, or it makes itself an address
-    if not side.node.switch and state.plan.model.families[6] then
-      state.spaces[side.node.name].link:set { dev = side.index, addrgenmode = "none" }
+  for _, side in ipairs(sides) do
+    local ns = state.spaces[side.node.name]
+    if not side.node.switch and state.plan.model.families[6] then -- before it is up, or it makes itself an address
+      ns.link:set { dev = side.index, addrgenmode = "none" }
     end
-  end
-  for _, step in ipairs(state.plan.steps) do
-    for _, impair in ipairs(step.impair) do
-      if impair.iface.link == link then
-        up.impair(state.spaces[step.name], impair.iface.name, impair.qdisc)
+    for _, impair in ipairs(state.plan.by_name[side.node.name].impair) do
+      if impair.iface == side then
+        up.impair(ns, side.name, impair.qdisc)
       end
     end
   end
@@ -258,10 +260,7 @@ local function quietly(fn, ...)
 end
 
 local function remedy(state, finding, r)
-  local ns, step = state.spaces[finding.node], nil
-  for _, candidate in ipairs(state.plan.steps) do
-    step = candidate.name == finding.node and candidate or step
-  end
+  local ns, step = state.spaces[finding.node], state.plan.by_name[finding.node]
   if r.noun == "link" then
     remedy_link(state, ns, step, r)
   elseif r.noun == "sysctl" then
@@ -337,35 +336,10 @@ end
 
 -- Another description ---------------------------------------------------------------------------------------------
 
-local function steps_by_name(p)
-  local by_name = {}
-  for _, step in ipairs(p.steps) do
-    by_name[step.name] = step
-  end
-  return by_name
-end
-
 -- What a link is, apart from what can be changed while it is there.
 local function link_identity(link)
   local a, b = link.ia, link.ib
   return ("%s:%s:%d %s:%s:%d"):format(a.node.name, a.name, a.index, b.node.name, b.name, b.index)
-end
-
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then
-    return a == b
-  end
-  for key, value in pairs(a) do
-    if not same(value, b[key]) then
-      return false
-    end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then
-      return false
-    end
-  end
-  return true
 end
 
 -- Links that the other plan does not have go first, so that their names and numbers are free.
@@ -415,7 +389,7 @@ local function change_impairments(state, old, new)
   for _, link in ipairs(new.model.links) do
     local past = before[link_identity(link)]
     local was, is = past and of(old, past), of(new, link)
-    if not same(was, is) then
+    if not plain.equal(was, is) then
       for _, iface in ipairs { link.ia, link.ib } do
         up.impair(state.spaces[iface.node.name], iface.name, is)
       end
@@ -436,7 +410,7 @@ end
 
 local function change(state, old, new, made)
   carry_cuts(old, new)
-  local old_steps, new_steps = steps_by_name(old), steps_by_name(new)
+  local old_steps, new_steps = old.by_name, new.by_name
   for _, step in ipairs(new.steps) do
     local before = old_steps[step.name]
     if before and before.node.switch ~= step.node.switch then
@@ -477,7 +451,7 @@ function drift.apply(state, new)
   local old, made = state.plan, {}
   local ok, err = pcall(change, state, old, new, made)
   if ok then
-    local new_steps = steps_by_name(new)
+    local new_steps = new.by_name
     for _, step in ipairs(old.steps) do
       if not new_steps[step.name] then
         let_go(state, step.name)

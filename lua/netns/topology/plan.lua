@@ -192,10 +192,10 @@ end
 
 --- The plan of a model with its routes.
 function plan.make(m)
-  local steps, list = {}, {}
+  local steps, list, by_name = {}, {}, {}
   for i, node in ipairs(m.nodes) do
     local step = { node = node, name = node.name, links = {}, config = {}, impair = {} }
-    steps[node], list[i] = step, step
+    steps[node], list[i], by_name[node.name] = step, step, step
     if node.switch then
       plan_switch(step, node)
     end
@@ -221,7 +221,7 @@ function plan.make(m)
     step.firewall = node.data.firewall
     step.run = node.data.run
   end
-  return setmetatable({ model = m, steps = list }, Plan)
+  return setmetatable({ model = m, steps = list, by_name = by_name }, Plan)
 end
 
 -- Commands ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 --- Words of descriptions: natural order of names, the nearest spelling, units.
 -- @module netns.topology.words
+local spelling = require "netns.spelling"
+
 local words = {}
 
 -- "pc10" as "pc", 10: digits compare as numbers. Made once per name.
@@ -25,29 +27,11 @@ function words.sorted(t)
   return names
 end
 
--- Edits from a to b.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do
-    row[j] = j
-  end
-  for i = 1, #a do
-    local corner = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local best = corner + (a:byte(i) == b:byte(j) and 0 or 1)
-      corner = row[j]
-      row[j] = math.min(best, row[j] + 1, row[j - 1] + 1)
-    end
-  end
-  return row[#b]
-end
-
 --- ' (did you mean "x"?)', or "" where nothing is near.
 function words.hint(word, candidates)
   local nearest, best = nil, #word // 3 + 2
   for _, candidate in ipairs(candidates) do
-    local d = distance(word, candidate)
+    local d = spelling.distance(word, candidate)
     if d < best and (d < 2 or candidate:sub(1, 1) == word:sub(1, 1)) then
       nearest, best = candidate, d
     end
