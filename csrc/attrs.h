@@ -10,11 +10,9 @@
 struct noun {
     const char *name; /* "route" */
     struct codec_schema *schema;
-    uint16_t add, del, get;   /* RTM_NEWx, RTM_DELx, RTM_GETx */
-    const char *shorthand;    /* the key a bare string stands for ("address"), or NULL */
-    const char *ident[6];     /* keys that name the object in messages, NULL-terminated */
-    const char *const *needs; /* keys one of which add must have, NULL-terminated; or NULL */
-    uint16_t change_flags;    /* NLM_F_* of `set`; 0: set is `add` with NLM_F_REPLACE */
+    uint16_t add, del, get; /* RTM_NEWx, RTM_DELx, RTM_GETx */
+    const char *shorthand;  /* the key a bare string stands for ("address"), or NULL */
+    const char *ident[6];   /* keys that name the object in messages, NULL-terminated */
     /* Before the table at idx is encoded. */
     int (*prepare)(struct codec_enc *enc, int idx);
     /* Fill what the table left open in the header, check what belongs together. */

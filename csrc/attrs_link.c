@@ -339,5 +339,4 @@ const struct noun noun_link = {
     .follow = link_follow,
     .follow_steps = 6,
     .decoded = decoded,
-    .change_flags = NLM_F_REQUEST,
 };

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
@@ -53,5 +54,14 @@ int bytes_append(struct bytes *b, const void *data, size_t len);
 void bytes_free(struct bytes *b);
 
 #define cleanup_bytes __attribute__((cleanup(bytes_free)))
+
+/* An entry as getdents64(2) has it, for who may not call readdir: libc has no name for it. */
+struct dents_entry {
+    ino64_t ino;
+    off64_t off;
+    unsigned short reclen;
+    unsigned char type;
+    char name[];
+};
 
 #endif

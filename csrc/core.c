@@ -6,6 +6,7 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
 {
     // clang-format off
     static void (*const parts[])(lua_State *) = {
+        l_util_open,
         l_session_open,
         l_netns_open,
         l_scope_open,

@@ -4,6 +4,7 @@
 #ifndef NETNS_L_CORE_H
 #define NETNS_L_CORE_H
 
+#include <dirent.h>
 #include <lauxlib.h>
 #include <lua.h>
 
@@ -108,6 +109,11 @@ double l_opt_number(lua_State *L, int idx, const char *op, const char *key, doub
 /* Text without NUL bytes; leaves the string on the stack so that it stays alive. NULL: absent
  * (then nil is pushed). */
 const char *l_opt_str(lua_State *L, int idx, const char *op, const char *key);
+/* A directory that may stay open across Lua calls: pushes its owner; NULL with errno set where it
+ * cannot be opened. l_dir_close closes it now; the collector does it otherwise. */
+DIR *l_dir_open(lua_State *L, const char *path);
+void l_dir_close(lua_State *L, int idx);
+void l_util_open(lua_State *L);
 /* `argument error` at the caller's line with printf formats (lua_pushfstring's). */
 int l_misuse(lua_State *L, const char *fmt, ...);
 

@@ -214,28 +214,7 @@ static int l_netns_delete(lua_State *L)
     return 0;
 }
 
-/* Directories that stay open across Lua calls ----------------------------------------------- */
-
-#define L_DIR "netns.Dir"
-
-static int l_dir__gc(lua_State *L)
-{
-    DIR **dir = luaL_checkudata(L, 1, L_DIR);
-
-    if (*dir)
-        closedir(*dir);
-    *dir = NULL;
-    return 0;
-}
-
-/* Pushes the owner; NULL with errno set where the directory cannot be opened. */
-static DIR *open_dir(lua_State *L, const char *path)
-{
-    DIR **dir = l_object(L, sizeof(*dir), L_DIR, 0);
-
-    *dir = opendir(path);
-    return *dir;
-}
+/* Listings ----------------------------------------------------------------------------------- */
 
 /* netns.list(): the names, sorted as the directory gives them to `ip netns list`. */
 static int l_netns_list(lua_State *L)
@@ -246,7 +225,7 @@ static int l_netns_list(lua_State *L)
 
     lua_settop(L, 0);
     lua_newtable(L);
-    dir = open_dir(L, NETNS_RUN_DIR);
+    dir = l_dir_open(L, NETNS_RUN_DIR);
     if (!dir && errno != ENOENT) {
         struct nserr e;
         nserr_sys(&e, errno, "netns list", "%s", NETNS_RUN_DIR);
@@ -258,12 +237,7 @@ static int l_netns_list(lua_State *L)
         lua_pushstring(L, entry->d_name);
         lua_rawseti(L, 1, ++n);
     }
-    lua_settop(L, 2);
-    lua_getfield(L, LUA_REGISTRYINDEX, L_DIR);
-    lua_pop(L, 1);
-    lua_pushcfunction(L, l_dir__gc);
-    lua_pushvalue(L, 2);
-    lua_call(L, 1, 0);
+    l_dir_close(L, 2);
     lua_settop(L, 1);
     return 1;
 }
@@ -278,7 +252,7 @@ static int l_ns_pids(lua_State *L)
 
     lua_settop(L, 1);
     lua_newtable(L);
-    dir = open_dir(L, "/proc");
+    dir = l_dir_open(L, "/proc");
     while (dir && (entry = readdir(dir)) != NULL) {
         char path[300], *end;
         struct stat st;
@@ -292,9 +266,7 @@ static int l_ns_pids(lua_State *L)
         lua_pushinteger(L, pid);
         lua_rawseti(L, 2, ++n);
     }
-    lua_pushcfunction(L, l_dir__gc);
-    lua_pushvalue(L, 3);
-    lua_call(L, 1, 0);
+    l_dir_close(L, 3);
     lua_settop(L, 2);
     return 1;
 }
@@ -404,9 +376,7 @@ void l_netns_open(lua_State *L)
                                     {"__tostring", l_ns__tostring},
                                     {"__newindex", l_ns__newindex},
                                     {NULL, NULL}};
-    static const luaL_Reg dir_meta[] = {{"__gc", l_dir__gc}, {NULL, NULL}};
 
-    l_class(L, L_DIR, NULL, dir_meta);
     l_class(L, L_NAMESPACE, NULL, meta);
     luaL_setfuncs(L, functions, 0);
     luaL_getmetatable(L, L_NAMESPACE);

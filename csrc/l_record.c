@@ -5,7 +5,6 @@
  * holds a flock(2) on it, which the kernel lets go when the owner dies, in whatever way; who gets
  * the lock of a record may therefore remove what it lists. A file may be unlinked between open
  * and flock: then it is opened anew. */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -142,40 +141,23 @@ static int l_record_read(lua_State *L)
     return 1;
 }
 
-struct l_dir {
-    DIR *dir;
-};
-
-#define L_RECORDS "netns.Records"
-
-static int l_records__gc(lua_State *L)
-{
-    struct l_dir *d = luaL_checkudata(L, 1, L_RECORDS);
-
-    if (d->dir)
-        closedir(d->dir);
-    d->dir = NULL;
-    return 0;
-}
-
 /* core.records(): names of all records. */
 static int l_records_list(lua_State *L)
 {
-    struct l_dir *d = l_object(L, sizeof(*d), L_RECORDS, 0);
+    DIR *dir;
     struct dirent *entry;
     lua_Integer n = 0;
 
+    lua_settop(L, 0);
+    dir = l_dir_open(L, RECORDS_DIR);
     lua_newtable(L);
-    d->dir = opendir(RECORDS_DIR);
-    while (d->dir && (entry = readdir(d->dir)) != NULL) {
+    while (dir && (entry = readdir(dir)) != NULL) {
         if (*entry->d_name == '.')
             continue;
         lua_pushstring(L, entry->d_name);
         lua_rawseti(L, -2, ++n);
     }
-    if (d->dir)
-        closedir(d->dir);
-    d->dir = NULL;
+    l_dir_close(L, 1);
     return 1;
 }
 
@@ -191,9 +173,7 @@ void l_record_open(lua_State *L)
                                        {NULL, NULL}};
     static const luaL_Reg meta[] = {
         {"__gc", l_record_close}, {"__close", l_record_close}, {NULL, NULL}};
-    static const luaL_Reg dir_meta[] = {{"__gc", l_records__gc}, {NULL, NULL}};
 
     l_class(L, L_RECORD, methods, meta);
-    l_class(L, L_RECORDS, NULL, dir_meta);
     luaL_setfuncs(L, functions, 0);
 }

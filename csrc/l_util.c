@@ -154,3 +154,37 @@ const char *l_opt_str(lua_State *L, int idx, const char *op, const char *key)
         l_misuse(L, "%s: %s must not contain NUL bytes", op, key);
     return text;
 }
+
+/* Directories -------------------------------------------------------------------------------- */
+
+#define L_DIR "netns.Dir"
+
+void l_dir_close(lua_State *L, int idx)
+{
+    DIR **dir = luaL_checkudata(L, idx, L_DIR);
+
+    if (*dir)
+        closedir(*dir);
+    *dir = NULL;
+}
+
+static int l_dir__gc(lua_State *L)
+{
+    l_dir_close(L, 1);
+    return 0;
+}
+
+DIR *l_dir_open(lua_State *L, const char *path)
+{
+    DIR **dir = l_object(L, sizeof(*dir), L_DIR, 0);
+
+    *dir = opendir(path);
+    return *dir;
+}
+
+void l_util_open(lua_State *L)
+{
+    static const luaL_Reg dir_meta[] = {{"__gc", l_dir__gc}, {NULL, NULL}};
+
+    l_class(L, L_DIR, NULL, dir_meta);
+}

@@ -17,15 +17,6 @@
 
 #define ETC_NETNS "/etc/netns/"
 
-/* As getdents64(2) has it; libc has no name for it. */
-struct entry {
-    ino64_t ino;
-    off64_t off;
-    unsigned short reclen;
-    unsigned char type;
-    char name[];
-};
-
 /* dst = a + b + c; 0 if it fits. snprintf is not async-signal-safe. */
 static int join(char *dst, size_t size, const char *a, const char *b, const char *c)
 {
@@ -74,7 +65,7 @@ static int bind_entry(const char *from_dir, const char *name)
 static int bind_etc(const char *name, const char **step)
 {
     char dir[sizeof(ETC_NETNS) + NETNS_NAME_MAX + 1];
-    _Alignas(struct entry) char buf[4096];
+    _Alignas(struct dents_entry) char buf[4096];
     int err = 0, fd;
     long len;
 
@@ -86,7 +77,7 @@ static int bind_etc(const char *name, const char **step)
         return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
     while (!err && (len = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
         for (long at = 0; !err && at < len;) {
-            struct entry *entry = (struct entry *)(buf + at);
+            struct dents_entry *entry = (struct dents_entry *)(buf + at);
             err = bind_entry(dir, entry->name);
             at += entry->reclen;
         }

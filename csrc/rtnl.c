@@ -62,7 +62,6 @@ struct rtnl *rtnl_open(int nsfd, int protocol, struct nserr *e)
         nserr_sys(e, ENOMEM, "netlink socket", NULL);
         return NULL;
     }
-    s->protocol = protocol;
     s->fd = nsfd_socket(nsfd, AF_NETLINK, SOCK_RAW, protocol, e);
     if (s->fd < 0) {
         free(s);

@@ -25,7 +25,6 @@ struct rtnl_fault {
 
 struct rtnl {
     int fd;
-    int protocol;
     uint32_t seq;
     bool stale;     /* answers of an earlier conversation may be queued */
     unsigned chunk; /* messages a sendmsg may carry so that no ack is lost */

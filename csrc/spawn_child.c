@@ -65,15 +65,6 @@ static int place_fds(const struct spawn_request *request, const char **step)
     return 0;
 }
 
-/* As getdents64(2) has it; libc has no name for it. */
-struct entry {
-    ino64_t ino;
-    off64_t off;
-    unsigned short reclen;
-    unsigned char type;
-    char name[];
-};
-
 static void mark_fd(const char *digits)
 {
     int fd = 0;
@@ -87,15 +78,15 @@ static void mark_fd(const char *digits)
 /* Before Linux 5.11 */
 static void mark_fds_one_by_one(void)
 {
-    _Alignas(struct entry) char buf[2048];
+    _Alignas(struct dents_entry) char buf[2048];
     struct rlimit limit;
     int dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     long len;
 
     if (dir >= 0) {
         while ((len = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
-            for (long at = 0; at < len; at += ((struct entry *)(buf + at))->reclen)
-                mark_fd(((struct entry *)(buf + at))->name);
+            for (long at = 0; at < len; at += ((struct dents_entry *)(buf + at))->reclen)
+                mark_fd(((struct dents_entry *)(buf + at))->name);
         close(dir);
     } else if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         for (rlim_t fd = 3; fd < limit.rlim_cur; fd++)
