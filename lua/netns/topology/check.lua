@@ -116,7 +116,20 @@ local process = {
 
 local pools = { lan4 = subnet, link4 = subnet, lan6 = subnet, link6 = subnet }
 
-local nat = { out = node_name, publish = "list of publish" }
+local function outside(value)
+  if type(value) ~= "table" then
+    return node_name(value)
+  elseif #value == 0 then
+    return "a node, or a list of nodes in the order of preference"
+  end
+  for _, name in ipairs(value) do
+    if node_name(name) then
+      return node_name(name)
+    end
+  end
+end
+
+local nat = { out = outside, publish = "list of publish" }
 
 local node = {
   kind = one_of("host", "router", "switch"), links = "list of link", nat = "table nat",

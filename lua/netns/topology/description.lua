@@ -113,7 +113,17 @@ function Topology:include(name, other, opts)
       link.to = renamed(link.to)
     end
     if type(node.nat) == "table" then
-      node.nat.out = renamed(node.nat.out)
+      local nat = node.nat
+      if type(nat.out) == "table" then
+        for i, out in ipairs(nat.out) do
+          nat.out[i] = renamed(out)
+        end
+      else
+        nat.out = renamed(nat.out)
+      end
+      for _, p in ipairs(type(nat.publish) == "table" and nat.publish or {}) do
+        p.to = renamed(p.to)
+      end
     end
     if self.data.nodes[renamed(inner)] then
       error(("include: there is a node \"%s\" already"):format(renamed(inner)), 2)
@@ -167,13 +177,31 @@ function Node:connect(other, opts)
 end
 
 --- Hide what is behind this node: everything that leaves towards `out` gets this node's address.
--- @tparam table opts `out`: the node (or its name) outside; `publish`: a list of
---   `{ proto = "tcp", port = 8080, to = "node", to_port = 80 }`
+-- @tparam table opts `out`: the node (or its name) outside, or a list of them in the order of preference; `publish`:
+--   a list of `{ proto = "tcp", port = 8080, to = "node", to_port = 80 }`
 function Node:nat(opts)
   wants(opts, "table", "nat: the options")
   local nat = {}
+  local function named(value)
+    return getmetatable(value) == Node and value.name or value
+  end
   for key, value in pairs(opts) do
-    nat[key] = key == "out" and name_of(value, "nat") or copy(value)
+    if key == "out" and type(value) == "table" and getmetatable(value) ~= Node then
+      nat.out = {}
+      for i, out in ipairs(value) do
+        nat.out[i] = named(out)
+      end
+    elseif key == "publish" and type(value) == "table" then
+      nat.publish = {}
+      for i, p in ipairs(value) do
+        nat.publish[i] = {}
+        for k, v in pairs(p) do
+          nat.publish[i][k] = named(v)
+        end
+      end
+    else
+      nat[key] = named(value)
+    end
   end
   data_of(self).nat = nat
   return self

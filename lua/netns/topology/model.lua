@@ -374,31 +374,53 @@ end
 
 -- NAT ----------------------------------------------------------------------------------------------------------------
 
+-- The interfaces of a NAT node that lead outside, in the order of preference.
+local function find_outs(m, node, nat)
+  for i, name in each_text(nat.out) do
+    local path = type(nat.out) == "table" and ("%s.nat.out[%d]"):format(node.path, i) or node.path .. ".nat.out"
+    local out, found = m.by_name[name], false
+    for _, iface in ipairs(out and node.ifaces or {}) do
+      if iface.peer_node == out and not iface.outside then
+        iface.outside, found = true, true
+        node.outs[#node.outs + 1] = iface
+      end
+    end
+    if not out then
+      note(m, path, "there is no node %s%s", name, words.hint(name, words.sorted(m.by_name)))
+    elseif not found then
+      note(m, path, "%s has no link to %s", node.name, name)
+    end
+  end
+end
+
+local function check_publish(m, node, publish)
+  local taken = {}
+  for i, p in ipairs(publish) do
+    local path = ("%s.nat.publish[%d]"):format(node.path, i)
+    local target, key = m.by_name[p.to], ("%s %s"):format(p.proto or "tcp", p.port)
+    if not (p.port and p.to) then
+      note(m, path, "port and to are needed")
+    elseif not target then
+      note(m, path .. ".to", "there is no node %s%s", p.to, words.hint(p.to, words.sorted(m.by_name)))
+    elseif target.switch or target == node or #target.ifaces == 0 then
+      note(m, path .. ".to", "%s is not behind %s", p.to, node.name)
+    elseif taken[key] then
+      note(m, path .. ".port", "%s port %d is published by publish[%d] already", p.proto or "tcp", p.port, taken[key])
+    end
+    taken[key] = taken[key] or i
+  end
+end
+
 local function find_nat(m)
   for _, node in ipairs(m.nodes) do
     local nat = node.data.nat
-    local out = nat and m.by_name[nat.out]
-    if nat and not out then
-      note(m, node.path .. ".nat.out", "there is no node %s%s", nat.out, words.hint(nat.out, words.sorted(m.by_name)))
-    elseif nat then
-      for _, iface in ipairs(node.ifaces) do
-        if iface.peer_node == out or (out.switch and iface.peer_node == out) then
-          node.nat_out = iface
-        end
-      end
+    node.outs = {}
+    if nat then
+      find_outs(m, node, nat)
       if not node.forwards then
         note(m, node.path .. ".nat", "a %s does not forward; NAT needs a router", node.kind)
-      elseif not node.nat_out then
-        note(m, node.path .. ".nat.out", "%s has no link to %s", node.name, nat.out)
       end
-      for i, p in ipairs(nat.publish or {}) do
-        local path = ("%s.nat.publish[%d]"):format(node.path, i)
-        if not (p.port and p.to) then
-          note(m, path, "port and to are needed")
-        elseif not m.by_name[p.to] then
-          note(m, path .. ".to", "there is no node %s", p.to)
-        end
-      end
+      check_publish(m, node, nat.publish or {})
     end
   end
 end

@@ -140,7 +140,8 @@ function patterns.dumbbell(given)
 end
 
 --- A Clos fabric of routers: leaves r1 .. rL, spines behind them, hosts on the leaves.
--- Routers are numbered leaves first: with 2 leaves and 2 spines, r1 and r2 are leaves, r3 and r4 spines.
+-- Routers are numbered leaves first: with 2 leaves and 2 spines, r1 and r2 are leaves, r3 and r4 spines. The links of
+-- a spine lie side by side, so that one route to each spine is enough for all of them.
 -- @tparam[opt] table given `leaves` (2), `spines` (2), `hosts` (1 per leaf)
 function patterns.leaf_spine(given)
   local t, p, link = parameters("leaf_spine", given,
@@ -148,10 +149,12 @@ function patterns.leaf_spine(given)
   for i = 1, p.leaves + p.spines do
     t:router("r" .. i)
   end
-  for leaf = 1, p.leaves do
-    for spine = 1, p.spines do
-      t:node("r" .. leaf):connect("r" .. p.leaves + spine, link)
+  for spine = 1, p.spines do
+    for leaf = 1, p.leaves do
+      t:node("r" .. p.leaves + spine):connect("r" .. leaf, link)
     end
+  end
+  for leaf = 1, p.leaves do
     for i = 1, p.hosts do
       t:host("h" .. (leaf - 1) * p.hosts + i):connect("r" .. leaf)
     end
@@ -175,7 +178,7 @@ function patterns.fat_tree(given)
         t:node("r" .. number + a):connect("r" .. (a - 1) * half + c, link)
       end
       for e = 1, half do
-        t:node("r" .. number + half + e):connect("r" .. number + a, link)
+        t:node("r" .. number + a):connect("r" .. number + half + e, link)
       end
     end
     for e = 1, half do

@@ -5,6 +5,7 @@
 -- node is then one stream of messages.
 -- @module netns.topology.plan
 local ip = require "netns.topology.ip"
+local nat = require "netns.topology.nat"
 local words = require "netns.topology.words"
 
 local plan = {}
@@ -48,16 +49,23 @@ local function plan_switch(step, node)
   op(step.config, "link", "set", { dev = 2, up = true }, node.path)
 end
 
+local function nexthops(hops)
+  local list = {}
+  for i, hop in ipairs(hops) do
+    list[i] = { via = hop.via, dev = hop.iface.index }
+  end
+  return list
+end
+
 local function plan_routes(step, node)
   for _, route in ipairs(node.routes) do
-    local args = { dst = route.dst, family = route.family == 4 and "inet" or "inet6" }
-    if #route.hops == 1 then
-      args.via, args.dev = route.hops[1].via, route.hops[1].iface.index
+    local args = { dst = route.dst, family = route.family == 4 and "inet" or "inet6", metric = route.metric }
+    local hops = route.hops
+    if #hops == 1 then
+      args.via, args.dev = hops[1].via, hops[1].iface.index
     else
-      args.nexthops = {}
-      for i, hop in ipairs(route.hops) do
-        args.nexthops[i] = { via = hop.via, dev = hop.iface.index }
-      end
+      hops.nexthops = hops.nexthops or nexthops(hops) -- many routes go by the same
+      args.nexthops = hops.nexthops
     end
     op(step.config, "route", "add", args, node.path)
   end
@@ -104,36 +112,6 @@ local function sysctls(node, m)
     values[name] = value
   end
   return values
-end
-
--- The ruleset that hides what is behind a NAT node, and publishes ports of it.
-local function nat_rules(node, m)
-  local out = node.nat_out
-  local lines = {
-    "table inet topology_nat {",
-    "  chain postrouting {",
-    "    type nat hook postrouting priority srcnat; policy accept;",
-    ('    oifname "%s" masquerade'):format(out.name),
-  }
-  local inner = { "  chain prerouting {", "    type nat hook prerouting priority dstnat; policy accept;" }
-  for _, p in ipairs(node.data.nat.publish or {}) do
-    local target = m.by_name[p.to]
-    for _, iface in ipairs(target and target.ifaces or {}) do
-      for family, address in pairs(iface.addrs) do
-        local text = ip.format(family, address.hi, address.lo)
-        inner[#inner + 1] = ("    meta nfproto ipv%d iifname \"%s\" %s dport %d dnat %s to %s:%d"):format(family,
-          out.name, p.proto or "tcp", p.port, family == 4 and "ip" or "ip6",
-          family == 4 and text or "[" .. text .. "]", p.to_port or p.port)
-      end
-    end
-  end
-  lines[#lines + 1] = "  }"
-  if #inner > 2 then
-    table.move(inner, 1, #inner, #lines + 1, lines)
-    lines[#lines + 1] = "  }"
-  end
-  lines[#lines + 1] = "}"
-  return table.concat(lines, "\n") .. "\n"
 end
 
 local function tc_time(seconds)
@@ -217,7 +195,7 @@ function plan.make(m)
       plan_routes(step, node)
     end
     step.sysctls = sysctls(node, m)
-    step.nft = node.nat_out and nat_rules(node, m) or nil
+    step.nft = #node.outs > 0 and nat.rules(node, m) or nil
     step.firewall = node.data.firewall
     step.run = node.data.run
   end
@@ -287,6 +265,9 @@ local function route_command(step, args, names, prefix)
   end
   if args.via then
     hop(args)
+  end
+  if args.metric then
+    table.move({ "metric", args.metric }, 1, 2, #words_ + 1, words_)
   end
   for _, h in ipairs(args.nexthops or {}) do
     words_[#words_ + 1] = "nexthop"
