@@ -110,8 +110,22 @@ static const struct codec_row nexthop_rows[] = {
 // clang-format on
 struct codec_schema nexthop_schema = SCHEMA("nexthop", nexthop_rows, sizeof(struct nhmsg));
 
+/* A strict kernel wants the id and nothing else. */
+static void deletion(struct nlmsghdr *h)
+{
+    struct nlattr *id = noun_attr(&noun_nexthop, h, NHA_ID);
+    struct nlattr *first = nlmsg_attrdata(h, sizeof(struct nhmsg));
+
+    memset(nlmsg_data(h), 0, sizeof(struct nhmsg));
+    if (id)
+        memmove(first, id, (size_t)NLA_ALIGN(id->nla_len));
+    h->nlmsg_len =
+        NLMSG_LENGTH(sizeof(struct nhmsg)) + (id ? (uint32_t)NLA_ALIGN(first->nla_len) : 0);
+}
+
 static int finish(struct codec_enc *enc, int idx)
 {
+    struct nlmsghdr *h = (struct nlmsghdr *)enc->m.buf;
     struct nhmsg *nhm = codec_header(enc);
     int err = codec_settle_family(enc);
 
@@ -121,6 +135,9 @@ static int finish(struct codec_enc *enc, int idx)
     if (enc->verb == CODEC_DEL) {
         if (!codec_find(&enc->m, enc->level, NHA_ID))
             return nserr_arg(enc->e, "%s: id is missing", enc->op);
+        h->nlmsg_len = (uint32_t)enc->m.len;
+        deletion(h);
+        enc->m.len = h->nlmsg_len;
         return 0;
     }
     if (!nhm->nh_family && !codec_find(&enc->m, enc->level, NHA_GROUP))
@@ -137,19 +154,6 @@ static void dump_filter(const struct nlmsghdr *filter, struct codec_msg *request
         if (a)
             codec_put_u32(request, allowed[i], nla_get_u32(a));
     }
-}
-
-/* A strict kernel wants the id and nothing else. */
-static void deletion(struct nlmsghdr *h)
-{
-    struct nlattr *id = noun_attr(&noun_nexthop, h, NHA_ID);
-    struct nlattr *first = nlmsg_attrdata(h, sizeof(struct nhmsg));
-
-    memset(nlmsg_data(h), 0, sizeof(struct nhmsg));
-    if (id)
-        memmove(first, id, (size_t)NLA_ALIGN(id->nla_len));
-    h->nlmsg_len =
-        NLMSG_LENGTH(sizeof(struct nhmsg)) + (id ? (uint32_t)NLA_ALIGN(first->nla_len) : 0);
 }
 
 const struct noun noun_nexthop = {

@@ -48,11 +48,20 @@ static void learn_all_names(struct l_decoder *d)
 
 #define MISSES_MAX 8
 
+static void raise_no_name(lua_State *L, int ifindex, int code)
+{
+    struct nserr e;
+
+    nserr_sys(&e, code, "link get", "index %d", ifindex);
+    l_raise(L, &e);
+}
+
 static void push_dev(struct codec_dec *dec, int ifindex)
 {
     struct l_decoder *d = dec->arg;
     lua_State *L = dec->L;
     char name[16];
+    int err;
 
     if (lua_rawgeti(L, d->devs, ifindex) != LUA_TNIL)
         return;
@@ -63,10 +72,13 @@ static void push_dev(struct codec_dec *dec, int ifindex)
             return;
         lua_pop(L, 1);
     }
-    if (l_dev_name(d->s, ifindex, name) == 0)
+    err = l_dev_name(d->s, ifindex, name);
+    if (err == 0)
         lua_pushstring(L, name);
-    else
+    else if (err == -ENODEV) /* gone, or in another namespace */
         lua_pushinteger(L, ifindex);
+    else
+        raise_no_name(L, ifindex, -err);
     lua_pushvalue(L, -1);
     lua_rawseti(L, d->devs, ifindex);
 }

@@ -154,7 +154,7 @@ static int l_link_set(lua_State *L)
     struct l_op op;
 
     luaL_checktype(L, 2, LUA_TTABLE);
-    lua_settop(L, 2);
+    l_one_argument(L, &noun_link, "set");
     l_op_begin(&op, L, &n, "set", CODEC_SET);
     f.code = 0;
     if (l_link_change(&op, 2, &f) != 0) {

@@ -155,7 +155,7 @@ static int l_noun_list(lua_State *L)
     lua_Integer count = 0;
     int list;
 
-    lua_settop(L, 2);
+    l_one_argument(L, n->noun, "list");
     l_op_begin(&op, L, n, "list", CODEC_MATCH);
     all = dump(L, &op, &d.dec.stats);
     op.enc.has_after = d.dec.stats;
@@ -282,7 +282,7 @@ static int l_noun_each(lua_State *L)
     struct l_op op;
     bool stats;
 
-    lua_settop(L, 2);
+    l_one_argument(L, n->noun, "each");
     l_op_begin(&op, L, n, "each", CODEC_MATCH);
     if (n->batch)
         return l_misuse(L, "%s: a batch only collects changes", op.name);
@@ -381,7 +381,7 @@ static int l_noun_flush(lua_State *L)
     size_t count, done;
     bool stats;
 
-    lua_settop(L, 2);
+    l_one_argument(L, n->noun, "flush");
     if (n->noun == &noun_link)
         return l_misuse(L, "link flush: links are deleted one by one (del)");
     l_op_begin(&op, L, n, "flush", CODEC_MATCH);

@@ -253,7 +253,12 @@ static int l_ns_pids(lua_State *L)
     lua_settop(L, 1);
     lua_newtable(L);
     dir = l_dir_open(L, "/proc");
-    while (dir && (entry = readdir(dir)) != NULL) {
+    if (!dir) {
+        struct nserr e;
+        nserr_sys(&e, errno, "netns pids", "/proc");
+        return l_raise(L, &e);
+    }
+    while ((entry = readdir(dir)) != NULL) {
         char path[300], *end;
         struct stat st;
         long pid = strtol(entry->d_name, &end, 10);

@@ -187,7 +187,7 @@ static int l_noun_verb(lua_State *L)
     struct l_op op;
     int top;
 
-    lua_settop(L, 2);
+    l_one_argument(L, n->noun, v->name);
     l_op_begin(&op, L, n, v->name, v->kind);
     if (n->batch)
         op.enc.dev_index = l_batch_dev_index;
@@ -273,7 +273,7 @@ static int l_noun_get(lua_State *L)
     struct l_noun *n = l_noun_check(L, 1);
     struct l_op op;
 
-    lua_settop(L, 2);
+    l_one_argument(L, n->noun, "get");
     if (n->batch)
         return l_misuse(L, "%s get: a batch only collects changes", n->noun->name);
     l_op_begin(&op, L, n, "get", CODEC_MATCH);
@@ -301,6 +301,18 @@ struct l_noun *l_noun_check(lua_State *L, int idx)
     if (n->batch && !l_batch_alive(n->batch))
         luaL_argerror(L, idx, "the batch is over");
     return n;
+}
+
+void l_one_argument(lua_State *L, const struct noun *noun, const char *verb)
+{
+    int given = lua_gettop(L) - 1;
+
+    while (given > 1 && lua_isnil(L, given + 1))
+        given--;
+    if (given > 1)
+        l_misuse(L, "%s %s: takes one argument, a table with all that is to be said, got %d",
+                 noun->name, verb, given);
+    lua_settop(L, 2);
 }
 
 void l_noun_push(lua_State *L, const struct noun *noun, int ns_idx, int batch_idx, int ifindex)

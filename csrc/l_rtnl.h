@@ -40,6 +40,8 @@ void l_op_open(lua_State *L);
 
 /* Check `self` (open namespace, live batch) and push nothing. */
 struct l_noun *l_noun_check(lua_State *L, int idx);
+/* A verb's one argument is at 2 from here on, nil where it was left out; more are refused. */
+void l_one_argument(lua_State *L, const struct noun *noun, const char *verb);
 /* Push a noun of ns (at absolute ns_idx); batch_idx 0: none. */
 void l_noun_push(lua_State *L, const struct noun *noun, int ns_idx, int batch_idx, int ifindex);
 /* The noun of that name, or NULL. */

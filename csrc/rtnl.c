@@ -16,6 +16,7 @@
 #define WANTED_BUFFER (8 * 1024 * 1024)
 #define CHUNK_MAX     3500         /* messages a sendmsg: beyond, nothing is gained */
 #define CHUNK_BYTES   (200 * 1024) /* the kernel copies it into one linear buffer */
+#define ERRNO_MAX     4095         /* the kernel's MAX_ERRNO */
 #define ACK_TRUESIZE  1280         /* receive buffer an ack with extended text may take */
 
 /* Opening ----------------------------------------------------------------------------------- */
@@ -107,7 +108,19 @@ static int send_bytes(struct rtnl *s, const void *buf, size_t len, struct rtnl_f
     return 0;
 }
 
-/* One datagram behind b->len; its length, or -errno. Datagrams not from the kernel are empty. */
+/* Does a datagram consist of whole messages? (What stands behind it is not to be read.) */
+static bool is_whole(const char *data, size_t len)
+{
+    int left = (int)len;
+    struct nlmsghdr *h = (struct nlmsghdr *)data;
+
+    while (nlmsg_ok(h, left))
+        h = nlmsg_next(h, &left);
+    return left <= 0;
+}
+
+/* One datagram behind b->len; its length, or -errno. Datagrams not from the kernel are empty, those
+ * that end within a message -EPROTO. */
 static ssize_t receive(struct rtnl *s, struct bytes *b, int flags)
 {
     struct sockaddr_nl from = {0};
@@ -126,7 +139,9 @@ static ssize_t receive(struct rtnl *s, struct bytes *b, int flags)
         return errno == EAGAIN ? -ETIMEDOUT : -errno;
     if (msg.msg_flags & MSG_TRUNC)
         return -EMSGSIZE;
-    return from.nl_pid == 0 ? got : 0;
+    if (from.nl_pid != 0)
+        return 0;
+    return is_whole(iov.iov_base, (size_t)got) ? got : -EPROTO;
 }
 
 /* Throw away what an earlier, broken-off conversation left. */
@@ -139,7 +154,7 @@ static void drain(struct rtnl *s)
     s->rx.len = 0;
     do
         got = receive(s, &s->rx, MSG_DONTWAIT);
-    while (got >= 0 || got == -ENOBUFS);
+    while (got >= 0 || got == -ENOBUFS || got == -EPROTO);
     s->stale = false;
 }
 
@@ -154,6 +169,8 @@ static int read_fault(const struct nlmsghdr *h, size_t payload, struct rtnl_faul
         memcpy(&code, NLMSG_DATA(h), sizeof(code));
     if (code >= 0)
         return 0;
+    if (code < -ERRNO_MAX)
+        return fail(f, EPROTO);
     *f = (struct rtnl_fault){.code = -code};
     if (!(h->nlmsg_flags & NLM_F_ACK_TLVS))
         return code;

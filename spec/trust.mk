@@ -6,7 +6,7 @@
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS    ?= -1
 FUZZ_JOBS    ?= 2
-FUZZ_TARGETS := $(patsubst spec/fuzz/%.c,%,$(filter-out $(addprefix spec/fuzz/,fuzz.c kernel.c record.c),$(wildcard spec/fuzz/*.c)))
+FUZZ_TARGETS := $(patsubst spec/fuzz/%.c,%,$(filter-out $(addprefix spec/fuzz/,fuzz.c input.c kernel.c record.c),$(wildcard spec/fuzz/*.c)))
 FUZZ         ?= $(FUZZ_TARGETS)
 FUZZ_FLAGS   := -O2 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
 FUZZ_WRAP    := nsfd_socket sendto recvmsg recv bind setsockopt
@@ -20,9 +20,17 @@ test-fuzz: deps-test deps-fuzz
 fuzzers: $(FUZZ_TARGETS:%=$(BUILD)/fuzz_%)
 	@:
 
-$(BUILD)/fuzz_%: spec/fuzz/%.c spec/fuzz/fuzz.c spec/fuzz/kernel.c spec/fuzz/fuzz.h $(CORE_OBJ)
+$(BUILD)/fuzz_%: spec/fuzz/%.c spec/fuzz/fuzz.c spec/fuzz/input.c spec/fuzz/kernel.c spec/fuzz/fuzz.h $(CORE_OBJ)
 	$(call say,LINK,$@)$(CC) $(ALL_CFLAGS) -Icsrc -fsanitize=fuzzer $(FUZZ_WRAP:%=-Wl,--wrap=%) -o $@ \
 	    $(filter %.c %.o,$^) $(CORE_LIBS) $(shell $(PKG_CONFIG) --libs $(lua_pkg))
+
+# the core with that kernel for specs: says what it is told to
+FAKE := $(BUILD)/fake/netns/core.so
+run-specs: $(FAKE)
+$(FAKE): spec/trust/fake.c spec/fuzz/input.c spec/fuzz/kernel.c spec/fuzz/fuzz.h $(CORE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -shared -Wl,-z,nodelete $(ALL_CFLAGS) -Icsrc -Ispec/fuzz $(FUZZ_WRAP:%=-Wl,--wrap=%) -o $@ \
+	    $(filter %.c %.o,$^) $(CORE_LIBS)
 
 # seeds made of what this kernel says, into SEEDS/TARGET
 SEEDS ?= spec/fuzz/corpus
