@@ -3,8 +3,10 @@
  *
  * Theory of operation: a record is a file in RECORDS_DIR that says what the lab made. Its owner
  * holds a flock(2) on it, which the kernel lets go when the owner dies, in whatever way; who gets
- * the lock of a record may therefore remove what it lists. A file may be unlinked between open
- * and flock: then it is opened anew. */
+ * the lock of a record may therefore remove what it lists. A file may be unlinked or replaced
+ * between open and flock: then it is opened anew. Writing makes a new file, locked before it is
+ * renamed over the old one, so that a reader, and whoever comes after an owner that was killed,
+ * finds all of one text or all of the other. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,10 +17,12 @@
 
 #define L_RECORD    "netns.Record"
 #define RECORDS_DIR "/run/lua-netns"
+#define DRAFTS      ".new" /* a directory in it: files before they are renamed; no lab's name */
 
 struct l_record {
     int fd; /* -1: closed */
     char path[sizeof(RECORDS_DIR) + 1 + NETNS_NAME_MAX];
+    char draft[sizeof(RECORDS_DIR "/" DRAFTS) + 1 + NETNS_NAME_MAX];
 };
 
 static int raise(lua_State *L, int code, const char *op, const char *path)
@@ -38,13 +42,13 @@ static int open_locked(struct l_record *record, int flags)
         record->fd = open(record->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, 0644);
         if (record->fd < 0)
             return -errno;
-        if (flock(record->fd, LOCK_EX | LOCK_NB) != 0) {
+        if (flock(record->fd, LOCK_EX | LOCK_NB) != 0 || fstat(record->fd, &ours) != 0) {
             int code = errno;
             close_fd(&record->fd);
             return code == EWOULDBLOCK ? 0 : -code;
         }
-        if (fstat(record->fd, &ours) == 0 && lstat(record->path, &there) == 0 &&
-            ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
+        if (lstat(record->path, &there) == 0 && ours.st_dev == there.st_dev &&
+            ours.st_ino == there.st_ino)
             return 1;
         close_fd(&record->fd);
     }
@@ -59,50 +63,105 @@ static struct l_record *check_record(lua_State *L)
     return record;
 }
 
-/* core.record(name, create): the Record, locked; nil where somebody else holds it. */
+/* The name of a lab as the argument at idx. */
+static const char *check_lab(lua_State *L, int idx)
+{
+    struct nserr e;
+    size_t len;
+    const char *name = luaL_checklstring(L, idx, &len);
+
+    if (nsfd_check_name(name, len, &e) != 0)
+        l_raise(L, &e);
+    if (!strcmp(name, DRAFTS))
+        l_misuse(L, "a lab cannot be called \"%s\": the name is in use for records", DRAFTS);
+    return name;
+}
+
+/* core.record(name, create): the Record, locked; nil where somebody else holds it, or where there
+ * is none and create is false. */
 static int l_record_lock(lua_State *L)
 {
     struct l_record *record;
-    struct nserr e;
-    size_t len;
-    const char *name = luaL_checklstring(L, 1, &len);
+    const char *name = check_lab(L, 1);
     int create = lua_toboolean(L, 2), got;
 
-    if (nsfd_check_name(name, len, &e) != 0)
-        return l_raise(L, &e);
     record = l_object(L, sizeof(*record), L_RECORD, 0);
     record->fd = -1;
     snprintf(record->path, sizeof(record->path), "%s/%s", RECORDS_DIR, name);
+    snprintf(record->draft, sizeof(record->draft), "%s/%s/%s", RECORDS_DIR, DRAFTS, name);
     if (create && mkdir(RECORDS_DIR, 0755) != 0 && errno != EEXIST)
         return raise(L, errno, "mkdir", RECORDS_DIR);
     got = open_locked(record, create ? O_CREAT : 0);
-    if (got < 0)
+    if (got < 0 && !(got == -ENOENT && !create))
         return raise(L, -got, "record", record->path);
-    if (got == 0)
+    if (got != 1)
         lua_pushnil(L);
     return 1;
 }
 
-/* record:write(text): in place of what it said. */
+static int write_all(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t done = write(fd, text, len);
+        if (done < 0 && errno != EINTR)
+            return -errno;
+        text += done > 0 ? done : 0;
+        len -= done > 0 ? (size_t)done : 0;
+    }
+    return 0;
+}
+
+/* The draft in place of the file, with the lock on it. */
+static int replace(struct l_record *record, const char *text, size_t len)
+{
+    cleanup_fd int fd =
+        open(record->draft, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int err;
+
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return -errno;
+    err = write_all(fd, text, len);
+    if (err)
+        return err;
+    if (rename(record->draft, record->path) != 0)
+        return -errno;
+    close_fd(&record->fd);
+    record->fd = fd;
+    fd = -1;
+    return 0;
+}
+
+/* record:write(text): in place of what it said, at once. */
 static int l_record_write(lua_State *L)
 {
     struct l_record *record = check_record(L);
     size_t len;
     const char *text = luaL_checklstring(L, 2, &len);
+    int err;
 
-    if (pwrite(record->fd, text, len, 0) != (ssize_t)len || ftruncate(record->fd, (off_t)len) != 0)
-        return raise(L, errno ? errno : EIO, "record write", record->path);
+    if (mkdir(RECORDS_DIR "/" DRAFTS, 0755) != 0 && errno != EEXIST)
+        return raise(L, errno, "mkdir", RECORDS_DIR "/" DRAFTS);
+    err = replace(record, text, len);
+    if (err) {
+        unlink(record->draft);
+        return raise(L, -err, "record write", record->path);
+    }
     return 0;
 }
 
-/* record:remove(): the file, then the lock. */
+/* record:remove(): the file, then the lock. Twice is fine. */
 static int l_record_remove(lua_State *L)
 {
-    struct l_record *record = check_record(L);
+    struct l_record *record = luaL_checkudata(L, 1, L_RECORD);
+    int code = 0;
 
-    unlink(record->path);
+    if (record->fd < 0)
+        return 0;
+    unlink(record->draft);
+    if (unlink(record->path) != 0 && errno != ENOENT)
+        code = errno;
     close_fd(&record->fd);
-    return 0;
+    return code ? raise(L, code, "record remove", record->path) : 0;
 }
 
 static int l_record_close(lua_State *L)
@@ -113,32 +172,41 @@ static int l_record_close(lua_State *L)
     return 0;
 }
 
-/* core.read_record(name): its text without its lock, or nil. */
+/* core.read_record(name): its text without its lock, or nil where there is none. */
 static int l_record_read(lua_State *L)
 {
     char path[sizeof(RECORDS_DIR) + 1 + NETNS_NAME_MAX];
     struct l_record *record;
-    struct nserr e;
     luaL_Buffer b;
-    size_t len;
     ssize_t got;
-    const char *name = luaL_checklstring(L, 1, &len);
+    int code;
 
-    if (nsfd_check_name(name, len, &e) != 0)
-        return l_raise(L, &e);
-    snprintf(path, sizeof(path), "%s/%s", RECORDS_DIR, name);
+    snprintf(path, sizeof(path), "%s/%s", RECORDS_DIR, check_lab(L, 1));
     record = l_object(L, sizeof(*record), L_RECORD, 0);
     record->fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (record->fd < 0 && errno != ENOENT)
+        return raise(L, errno, "record read", path);
     if (record->fd < 0) {
         lua_pushnil(L);
         return 1;
     }
     luaL_buffinit(L, &b);
-    while ((got = read(record->fd, luaL_prepbuffer(&b), LUAL_BUFFERSIZE)) > 0)
-        luaL_addsize(&b, (size_t)got);
-    luaL_pushresult(&b);
+    do {
+        char *room = luaL_prepbuffer(&b); /* may raise: errno is read after the call alone */
+        got = read(record->fd, room, LUAL_BUFFERSIZE);
+        code = errno;
+        luaL_addsize(&b, got > 0 ? (size_t)got : 0);
+    } while (got > 0 || (got < 0 && code == EINTR));
     close_fd(&record->fd);
+    if (got < 0)
+        return raise(L, code, "record read", path);
+    luaL_pushresult(&b);
     return 1;
+}
+
+static int raise_list(lua_State *L, int code)
+{
+    return raise(L, code, "record list", RECORDS_DIR);
 }
 
 /* core.records(): names of all records. */
@@ -150,13 +218,18 @@ static int l_records_list(lua_State *L)
 
     lua_settop(L, 0);
     dir = l_dir_open(L, RECORDS_DIR);
+    if (!dir && errno != ENOENT)
+        return raise_list(L, errno);
     lua_newtable(L);
-    while (dir && (entry = readdir(dir)) != NULL) {
-        if (*entry->d_name == '.')
+    for (errno = 0; dir && (entry = readdir(dir)) != NULL; errno = 0) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+            !strcmp(entry->d_name, DRAFTS))
             continue;
         lua_pushstring(L, entry->d_name);
         lua_rawseti(L, -2, ++n);
     }
+    if (dir && errno)
+        return raise_list(L, errno);
     l_dir_close(L, 1);
     return 1;
 }
