@@ -109,8 +109,33 @@ local publish = {
   proto = one_of("tcp", "udp"), port = integer(1, 65535), to = node_name, to_port = integer(1, 65535),
 }
 
+-- Names below net with plain values.
+local function sysctls(value)
+  if type(value) ~= "table" then
+    return 'a table such as { ["net.ipv4.ip_forward"] = 1 }'
+  end
+  for _, name in ipairs(words.sorted(value)) do
+    local item = value[name]
+    if type(name) ~= "string" or not name:find "^net[./]" then
+      return ('a table of sysctls below net by name, such as ["net.ipv4.ip_forward"] = 1; it has %s'):format(
+        tostring(name))
+    elseif type(item) ~= "string" and type(item) ~= "number" and type(item) ~= "boolean" then
+      return ("a table of sysctls with strings, numbers or booleans; %s is a %s"):format(name, type(item))
+    end
+  end
+end
+
+local function argv(value)
+  for i = 1, type(value) == "table" and #value or 0 do
+    if type(value[i]) ~= "string" and type(value[i]) ~= "number" then
+      return "a list of strings"
+    end
+  end
+  return (type(value) ~= "table" or #value == 0) and "a list of strings: a program and its arguments" or nil
+end
+
 local process = {
-  argv = is("table", "a list of strings"), env = is("table", "a table"), cwd = text,
+  argv = argv, env = is("table", "a table"), cwd = text,
   ready = is("table", "a table such as { tcp = 80 }"),
 }
 
@@ -133,7 +158,7 @@ local nat = { out = outside, publish = "list of publish" }
 
 local node = {
   kind = one_of("host", "router", "switch"), links = "list of link", nat = "table nat",
-  firewall = text, sysctl = is("table", "a table of sysctls by name"), run = "list of process",
+  firewall = text, sysctl = sysctls, run = "list of process",
   routing = boolean, forwarding = boolean,
 }
 
@@ -174,7 +199,8 @@ local function check_value(findings, path, rule, value)
   else
     local must = rule(value)
     if must then
-      local got = type(value) == "string" and ("%q"):format(value) or tostring(value)
+      local got = type(value) == "string" and ("%q"):format(value) or type(value) == "table" and "a table"
+        or tostring(value)
       findings[#findings + 1] = { path = path, message = ("must be %s; got %s"):format(must, got) }
     end
   end

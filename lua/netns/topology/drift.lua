@@ -408,7 +408,7 @@ local function carry_cuts(old, new)
   end
 end
 
-local function change(state, old, new, made)
+local function change(state, old, new)
   carry_cuts(old, new)
   local old_steps, new_steps = old.by_name, new.by_name
   for _, step in ipairs(new.steps) do
@@ -420,7 +420,6 @@ local function change(state, old, new, made)
   for _, step in ipairs(new.steps) do
     if not state.spaces[step.name] then
       state.spaces[step.name] = state.new_space(step.name)
-      made[#made + 1] = step.name
     end
   end
   drop_links(state, old, new)
@@ -440,23 +439,26 @@ local function change(state, old, new, made)
   return old_steps, new_steps
 end
 
-local function let_go(state, name)
-  local ns = state.spaces[name]
-  state.spaces[name] = nil
-  ns:close()
+-- Let go of the nodes that a plan does not have; those whose names are left are noted down for the record.
+local function let_go(state, p)
+  local failed = {}
+  for name in next, state.spaces do
+    if not p.by_name[name] and not up.close_one(state.spaces, name, failed) then
+      state.left = state.left or {}
+      state.left[name] = true
+    end
+  end
+  if #failed > 0 then
+    error("apply: " .. table.concat(failed, "; "), 0)
+  end
 end
 
 --- Become another plan.
 function drift.apply(state, new)
-  local old, made = state.plan, {}
-  local ok, err = pcall(change, state, old, new, made)
+  local old = state.plan
+  local ok, err = pcall(change, state, old, new)
   if ok then
-    local new_steps = new.by_name
-    for _, step in ipairs(old.steps) do
-      if not new_steps[step.name] then
-        let_go(state, step.name)
-      end
-    end
+    let_go(state, new)
     return
   end
   local back, why = pcall(function()
@@ -466,11 +468,9 @@ function drift.apply(state, new)
     change_impairments(state, new, old)
   end)
   state.plan = old
-  for _, name in ipairs(made) do
-    let_go(state, name)
-  end
-  if not back then
-    error(("%s; and going back failed: %s"):format(tostring(err), tostring(why)), 0)
+  local gone, left = pcall(let_go, state, old)
+  if not back or not gone then
+    error(("%s; and going back failed: %s"):format(tostring(err), tostring(not back and why or left)), 0)
   end
   error(err, 0)
 end

@@ -1,5 +1,6 @@
 --- Topologies: described as data, checked and planned without privileges, brought up as labs.
 -- @module netns.topology
+local advice = require "netns.topology.advice"
 local check = require "netns.topology.check"
 local description = require "netns.topology.description"
 local draw = require "netns.topology.draw"
@@ -36,10 +37,15 @@ local function findings_text(name, findings)
   return table.concat(lines, "\n")
 end
 
---- Every mistake of the description, at once.
--- @treturn {table,...} `{ path = "nodes.gw.links[2].subnet", message = "..." }` each; empty if there is none
+--- Every mistake of the description, at once; and where there is none, what comes up and yet may not do what is meant.
+-- @treturn {table,...} `{ path = "nodes.gw.links[2].subnet", message = "..." }` each, with `warning = true` where it
+--   does not keep the description from coming up; empty if there is none
 function Topology:check()
-  local _, findings = examine(self)
+  local m, findings = examine(self)
+  if m and #findings == 0 then
+    advice.add(m)
+    return m.warnings
+  end
   return findings
 end
 

@@ -249,9 +249,9 @@ function methods.apply(self, new)
   local state = state_of(self)
   local old, plan_ = state.plan.model.data, new:plan()
   local note = state.note or function() end
-  note(old, plan_.model.data) -- before there is anything new
+  note(old, plan_.model.data.nodes) -- before there is anything new
   local ok, err = pcall(drift.apply, state, plan_)
-  note(state.plan.model.data)
+  note(state.plan.model.data, state.left)
   remember(self, state)
   if not ok then
     error(err, 0)
@@ -275,15 +275,19 @@ function methods.draw(self, format)
 end
 
 --- End the processes, then let the namespaces go. Twice is fine.
+-- @raise with what could not be closed, after everything else was; `topology.sweep` then finds it
 function methods.close(self)
   local state = inner[self]
   if not state or state.closed then
     return
   end
   state.closed = true
-  up.down(state.spaces, state.spawned)
+  local ok, err = pcall(up.down, state.spaces, state.spawned)
   if state.release then
-    state.release()
+    state.release(ok)
+  end
+  if not ok then
+    error("lab close: " .. tostring(err), 0)
   end
 end
 

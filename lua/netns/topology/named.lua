@@ -28,21 +28,41 @@ local function space_name(name, node)
 end
 
 -- What a record says: the description, for who attaches, and the nodes that there may be, for who sweeps.
-local function write_record(record, data, other)
+local function write_record(record, data, others)
   local nodes = {}
-  for _, description_ in ipairs { data, other } do
-    for node in pairs(description_.nodes) do
-      nodes[node] = true
-    end
+  for node in pairs(data.nodes) do
+    nodes[node] = true
+  end
+  for node in pairs(others or {}) do
+    nodes[node] = true
   end
   record:write(literal.write { description = data, nodes = words.sorted(nodes) })
 end
 
+-- The content of a record; nil where there is none, or its owner died before there was anything.
+-- Raises where it cannot be read: then nobody knows what it stands for.
 local function read_record(name)
   local text = core.read_record(name)
-  local readable, content = pcall(literal.read, text or "", name)
-  if readable and type(content.nodes) == "table" and type(content.description) == "table" then
-    return content
+  if not text or text == "" then
+    return nil
+  end
+  local content = literal.read(text, name)
+  if type(content.nodes) ~= "table" or type(content.description) ~= "table" then
+    error(("the record of the lab \"%s\" says nothing of its nodes"):format(name), 0)
+  end
+  return content
+end
+
+-- Are names of these nodes there?
+local function has_names(name, nodes)
+  local taken = {}
+  for _, existing in ipairs(core.list()) do
+    taken[existing] = true
+  end
+  for node in pairs(nodes) do
+    if taken[space_name(name, node)] then
+      return space_name(name, node)
+    end
   end
 end
 
@@ -52,77 +72,126 @@ local function take_record(name, data)
   if not record then
     error(("up: a lab \"%s\" is up already"):format(name), 0)
   end
-  local taken = {}
-  for _, existing in ipairs(core.list()) do
-    taken[existing] = true
-  end
-  for node in pairs(data.nodes) do
-    if taken[space_name(name, node)] then
-      record:remove()
+  local ok, err = pcall(function()
+    local there = has_names(name, data.nodes)
+    if there then
       error(("up: there is a namespace \"%s\" already; netns.topology.sweep() removes what a dead lab left"):format(
-        space_name(name, node)), 0)
+        there), 0)
     end
+    write_record(record, data)
+  end)
+  if not ok then
+    record:remove() -- nothing was made
+    error(err, 0)
   end
-  write_record(record, data)
   return record
+end
+
+-- Let a record go. Where a name that it lists may be left, it stays, for a sweep to find.
+local function let_go(record, name, nodes)
+  local ok, there = pcall(has_names, name, nodes)
+  if ok and not there then
+    record:remove()
+  else
+    record:close()
+  end
+end
+
+local function build(plan, opts, record)
+  local name = opts.name
+  local function new_space(node)
+    return core.new(name and space_name(name, node) or nil)
+  end
+  local spaces, spawned = up.run(plan, new_space, opts.progress or nothing)
+  local ok, result = pcall(lab.wrap, plan, spaces, spawned, {
+    name = name,
+    new_space = new_space,
+    release = record and function(all_gone)
+      if all_gone then
+        record:remove()
+      else
+        record:close()
+      end
+    end,
+    note = record and function(data, others)
+      write_record(record, data, others)
+    end,
+  })
+  if not ok then
+    pcall(up.down, spaces, spawned)
+    error(result, 0)
+  end
+  return result
 end
 
 --- Bring a plan up.
 function named.up(plan, data, opts)
   check_options(opts)
   local record = opts.name and take_record(opts.name, data)
-  local function new_space(node)
-    return core.new(opts.name and space_name(opts.name, node) or nil)
-  end
-  local ok, spaces, spawned = pcall(up.run, plan, new_space, opts.progress or nothing)
+  local ok, result = pcall(build, plan, opts, record)
   if not ok then
     if record then
-      record:remove()
+      let_go(record, opts.name, data.nodes)
     end
-    error(spaces, 0)
+    error(result, 0)
   end
-  return lab.wrap(plan, spaces, spawned, {
-    name = opts.name,
-    new_space = new_space,
-    release = record and function()
-      record:remove()
-    end,
-    note = record and function(now, before)
-      write_record(record, now, before)
-    end,
-  })
+  return result
 end
 
--- End what runs inside, then remove the name.
+local function is_absent(err)
+  return getmetatable(err) == core.Error and err.code == "ENOENT"
+end
+
+-- End what runs inside, then remove the name; fine where it is gone.
 local function remove_space(name)
   local ok, ns = pcall(core.open, name)
   if ok then
-    local pids = ns:pids()
+    local held <close> = ns
+    local pids = held:pids()
     if #pids > 0 then
       local argv = { "kill", "-9" }
       for _, pid in ipairs(pids) do
         argv[#argv + 1] = tostring(pid)
       end
-      ns:run(argv, { mounts = false })
+      held:run(argv, { mounts = false })
     end
-    ns:close()
+  elseif not (is_absent(ns) or tostring(ns):find "is not a network namespace") then
+    error(ns, 0)
   end
-  pcall(core.delete, name)
+  local deleted, err = pcall(core.delete, name) -- also a plain file, left between its making and the mount
+  if not (deleted or is_absent(err)) then
+    error(err, 0)
+  end
 end
 
---- Remove what dead owners left; the names of their labs.
+-- Remove what a record lists, and then itself. False where its owner lives, or it is gone.
+local function sweep_one(name)
+  local record <close> = core.record(name, false)
+  if not record then
+    return false
+  end
+  local content = read_record(name)
+  for _, node in ipairs(content and content.nodes or {}) do
+    remove_space(space_name(name, tostring(node)))
+  end
+  record:remove()
+  return true
+end
+
+--- Remove what dead owners left; the names of their labs. What cannot be removed keeps its record.
+-- @raise with what could not be removed, after everything else was
 function named.sweep()
-  local swept = {}
+  local swept, failed = {}, {}
   for _, name in ipairs(core.records()) do
-    local ok, record = pcall(core.record, name, false)
-    if ok and record then -- nobody holds it: its owner is dead
-      local content = read_record(name)
-      for _, node in ipairs(content and content.nodes or {}) do
-        remove_space(space_name(name, tostring(node)))
-      end
-      record:remove()
+    local ok, result = pcall(sweep_one, name)
+    if not ok then
+      failed[#failed + 1] = ("%s: %s"):format(name, tostring(result))
+    elseif result then
       swept[#swept + 1] = name
     end
+  end
+  if #failed > 0 then
+    error("sweep: " .. table.concat(failed, "; "), 0)
   end
   table.sort(swept)
   return swept
@@ -130,7 +199,10 @@ end
 
 --- A lab that another process brought up.
 function named.attach(name)
-  local content = type(name) == "string" and read_record(name)
+  if type(name) ~= "string" then
+    error(("attach: the name of a lab expected, got %s"):format(type(name)), 3)
+  end
+  local content = read_record(name)
   if not content then
     error(("attach: there is no lab \"%s\""):format(tostring(name)), 3)
   end

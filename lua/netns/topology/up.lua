@@ -25,7 +25,11 @@ end
 local function attempt(step, path_of, fn, ...)
   local ok, err = pcall(fn, ...)
   if not ok then
-    error(blame(err, step, type(path_of) == "function" and path_of(err) or path_of), 0)
+    local path = path_of
+    if type(path_of) == "function" then
+      path = path_of(err)
+    end
+    error(blame(err, step, path), 0)
   end
   return err
 end
@@ -57,7 +61,7 @@ function up.batch(step, ops, spaces)
   end
   attempt(step, function(err)
     local failures = type(err) == "table" and err.failures
-    local op = failures and ops[failures[1].index]
+    local op = failures and failures[1] and ops[failures[1].index]
     return op and op.path
   end, function()
     spaces[step.name]:batch(function(b)
@@ -196,19 +200,46 @@ function up.run(p, new_space, progress)
     end
   end)
   if not ok then
-    up.down(spaces, spawned)
+    pcall(up.down, spaces, spawned)
     error(err, 0)
   end
   return spaces, spawned
 end
 
---- End the processes, then let the namespaces go.
-function up.down(spaces, spawned)
-  for i = #spawned, 1, -1 do
-    pcall(spawned[i].close, spawned[i])
+--- Close one thing of a table and take it out; what goes wrong is added to `failed`.
+-- @treturn boolean whether it went well
+function up.close_one(things, key, failed)
+  local thing = things[key]
+  things[key] = nil
+  local ok, err = pcall(thing.close, thing)
+  if not ok then
+    failed[#failed + 1] = tostring(err)
   end
-  for _, ns in pairs(spaces) do
-    pcall(ns.close, ns)
+  return ok
+end
+
+--- Close all of a table, the last of a list first; then raise with all that went wrong.
+-- @tparam string what for the error
+-- @tparam table things with a method `close`; they are taken out of it
+function up.close_all(what, things)
+  local failed = {}
+  for i = #things, 1, -1 do
+    up.close_one(things, i, failed)
+  end
+  for key in next, things do -- nothing is allocated for it, as this is also for when memory has run out
+    up.close_one(things, key, failed)
+  end
+  if #failed > 0 then
+    error(("%s: %s"):format(what, table.concat(failed, "; ")), 0)
+  end
+end
+
+--- End the processes, then let the namespaces go. Everything is tried; raises with what went wrong.
+function up.down(spaces, spawned)
+  local ended, why = pcall(up.close_all, "processes", spawned)
+  local gone, left = pcall(up.close_all, "namespaces", spaces)
+  if not (ended and gone) then
+    error(ended and left or gone and why or ("%s; %s"):format(tostring(why), tostring(left)), 0)
   end
 end
 

@@ -39,6 +39,11 @@ function words.hint(word, candidates)
   return nearest and (' (did you mean "%s"?)'):format(nearest) or ""
 end
 
+--- Iterate over one value or a list of them; over nothing where it is nil.
+function words.each(value)
+  return ipairs(type(value) == "table" and value or value ~= nil and { value } or {})
+end
+
 local times = { s = 1, sec = 1, secs = 1, ms = 1e-3, msec = 1e-3, msecs = 1e-3, us = 1e-6, usec = 1e-6, usecs = 1e-6,
   ns = 1e-9 }
 
