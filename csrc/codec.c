@@ -152,6 +152,11 @@ static void prepare_all(void)
         prepare(codec_schemas[i]);
 }
 
+const struct codec_schema *codec_schema_at(size_t i)
+{
+    return i < prepared_count ? prepared[i] : NULL;
+}
+
 /* A state's key strings ---------------------------------------------------------------------- */
 
 static const char keys_key, names_key; /* their addresses name the tables in the registry */

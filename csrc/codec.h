@@ -350,6 +350,9 @@ const struct codec_row *codec_row_of(const struct codec_schema *schema, const ch
 /* The key of an attribute type, or NULL. */
 const char *codec_key_of(const struct codec_schema *schema, int attr);
 
+/* The schemas in use, nested ones too, in a fixed order; NULL after the last. */
+const struct codec_schema *codec_schema_at(size_t i);
+
 /* Make the indices (once per process) and this state's key strings. */
 void codec_open(lua_State *L);
 

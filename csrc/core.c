@@ -13,6 +13,8 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_noun_open,
         l_link_open,
         l_batch_open,
+        l_schema_open,
+        l_term_open,
         l_process_open,
         l_sysctl_open,
         l_tun_open,

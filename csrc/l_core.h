@@ -56,7 +56,9 @@ void l_process_open(lua_State *L);
 /* l_session.c -------------------------------------------------------------------------- */
 
 /* The namespace's netlink session, opened where there is none; the least recently used one
- * of this Lua state is closed when too many are open. NULL with *e filled on failure. */
+ * of this Lua state is closed when too many are open. NULL with *e filled on failure. It is good
+ * until Lua runs: any allocation may collect garbage, whose finalizers may close namespaces and
+ * open other sessions. So it is asked for again, not kept. */
 struct rtnl *l_session(lua_State *L, struct l_ns *ns, struct nserr *e);
 /* Close the namespace's session, if any. */
 void l_session_drop(struct l_ns *ns);
@@ -66,6 +68,8 @@ void l_session_open(lua_State *L);
 void l_noun_open(lua_State *L);
 void l_link_open(lua_State *L);
 void l_batch_open(lua_State *L);
+void l_schema_open(lua_State *L);
+void l_term_open(lua_State *L);
 
 /* l_record.c */
 void l_record_open(lua_State *L);

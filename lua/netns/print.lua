@@ -2,13 +2,14 @@
 --
 -- A list is plain data, a sequence of tables; only its metatable knows how to print it. Each noun
 -- has the columns a person looks for; `netns.print.columns` may be changed, and
--- `netns.print.table(rows, columns)` prints any sequence of tables.
+-- `netns.print.table(rows, columns)` prints any sequence of tables. On a terminal, or where the
+-- environment has COLUMNS, lines are kept within the width: wide columns of text are shortened.
 -- @module netns.print
 local core = require "netns.core"
 
 local printing = {}
 
---- Columns of each noun, in order; a column that no row has is left out.
+--- Columns of each noun, in iproute2's order; a column that no row has is left out.
 printing.columns = {
   link = { "ifindex", "name", "type", "operstate", "mtu", "address", "master", "link", "qdisc", "alias" },
   addr = { "dev", "address", "peer", "broadcast", "scope", "label", "valid_lft", "tentative", "deprecated" },
@@ -27,49 +28,65 @@ local usual = {
   link = { qdisc = "noqueue" },
 }
 
+-- Keys of tables in a cell that come first, in this order; the others follow, sorted.
+local first = { id = 1, via = 2, dev = 3, weight = 4 }
+
+local GAP, NARROW, DEPTH = 2, 8, 4
+
 local function sorted_keys(t)
   local keys = {}
-  for key in pairs(t) do
+  for key in next, t do
     keys[#keys + 1] = key
   end
   table.sort(keys, function(a, b)
+    local x, y = first[a] or 9, first[b] or 9
+    if x ~= y then
+      return x < y
+    end
     return tostring(a) < tostring(b)
   end)
   return keys
 end
 
 -- One value in a cell: nested tables as "via 10.0.0.1 dev eth0, via ...".
-local function cell(value)
+local function cell(value, depth)
   if value == nil or value == false then
     return ""
   elseif value == true then
     return "yes"
   elseif type(value) ~= "table" then
     return (tostring(value):gsub("%c", "?"))
+  elseif depth == 0 then
+    return "..."
   end
-  local parts = {}
-  if #value > 0 then
-    for i, item in ipairs(value) do
-      parts[i] = cell(item)
-    end
+  local parts, n = {}, rawlen(value)
+  for i = 1, n do
+    parts[i] = cell(rawget(value, i), depth - 1)
+  end
+  if n > 0 then
     return table.concat(parts, ", ")
   end
   for _, key in ipairs(sorted_keys(value)) do
-    parts[#parts + 1] = key .. " " .. cell(value[key])
+    local inner = rawget(value, key)
+    parts[#parts + 1] = inner == true and tostring(key) or tostring(key) .. " " .. cell(inner, depth - 1)
   end
   return table.concat(parts, " ")
+end
+
+local function field(row, column)
+  return type(row) == "table" and rawget(row, column) or nil
 end
 
 -- Columns that some row has; without those that say the usual thing in every row.
 local function shown_columns(rows, columns, boring)
   local shown = {}
   for _, column in ipairs(columns) do
-    local present, telling = false, false
-    for _, row in ipairs(rows) do
-      present = present or row[column] ~= nil
-      telling = telling or (row[column] ~= nil and row[column] ~= boring[column])
+    local telling = false
+    for i = 1, rawlen(rows) do
+      local value = field(rawget(rows, i), column)
+      telling = telling or (value ~= nil and value ~= rawget(boring, column))
     end
-    if present and telling then
+    if telling then
       shown[#shown + 1] = column
     end
   end
@@ -78,12 +95,106 @@ end
 
 local function all_columns(rows)
   local seen = {}
-  for _, row in ipairs(rows) do
-    for key in pairs(row) do
+  for i = 1, rawlen(rows) do
+    local row = rawget(rows, i)
+    for key in next, type(row) == "table" and row or {} do
       seen[key] = true
     end
   end
   return sorted_keys(seen)
+end
+
+local function width_of(text)
+  return utf8.len(text) or #text
+end
+
+-- At most so many characters, the last of them "…" where something is missing.
+local function shortened(text, width)
+  if width_of(text) <= width then
+    return text
+  elseif not utf8.len(text) then
+    return text:sub(1, width)
+  end
+  return text:sub(1, utf8.offset(text, width) - 1) .. "…"
+end
+
+-- Cells as text, a line of column names first; how wide the columns are, and which hold numbers only.
+local function lay_out(rows, columns)
+  local lines, widths, numeric = { {} }, {}, {}
+  for c, column in ipairs(columns) do
+    lines[1][c] = tostring(column)
+    widths[c], numeric[c] = width_of(lines[1][c]), true
+    for r = 1, rawlen(rows) do
+      local value = field(rawget(rows, r), column)
+      lines[r + 1] = lines[r + 1] or {}
+      lines[r + 1][c] = cell(value, DEPTH)
+      widths[c] = math.max(widths[c], width_of(lines[r + 1][c]))
+      numeric[c] = numeric[c] and (value == nil or math.type(value) ~= nil)
+    end
+  end
+  return lines, widths, numeric
+end
+
+-- Take from the widest columns of text until all fit, or none can give any more.
+local function fit(widths, numeric, limit)
+  local total = GAP * (#widths - 1)
+  for _, width in ipairs(widths) do
+    total = total + width
+  end
+  while total > limit do
+    local widest
+    for c, width in ipairs(widths) do
+      if not numeric[c] and width > NARROW and (not widest or width > widths[widest]) then
+        widest = c
+      end
+    end
+    if not widest then
+      return
+    end
+    widths[widest], total = widths[widest] - 1, total - 1
+  end
+end
+
+-- Refuse what cannot be printed; the columns as a plain list.
+local function check(rows, columns, boring)
+  if type(rows) ~= "table" then
+    error("print.table: rows must be a list of tables, got " .. type(rows), 3)
+  end
+  for name, value in pairs { columns = columns or {}, boring = boring or {} } do
+    if type(value) ~= "table" then
+      error(("print.table: %s must be a table, got %s"):format(name, type(value)), 3)
+    end
+  end
+  local plain = columns and {}
+  for i = 1, rawlen(columns or {}) do
+    plain[i] = rawget(columns, i)
+    if type(plain[i]) ~= "string" then
+      error(("print.table: columns[%d] must be a key, got %s"):format(i, type(plain[i])), 3)
+    end
+  end
+  return plain
+end
+
+local function render(rows, columns, boring, limit)
+  columns = shown_columns(rows, columns or all_columns(rows), boring or {})
+  local lines, widths, numeric = lay_out(rows, columns)
+  fit(widths, numeric, limit)
+  for i, line in ipairs(lines) do
+    for c, text in ipairs(line) do
+      text = shortened(text, widths[c])
+      local fill = (" "):rep(widths[c] - width_of(text))
+      line[c] = numeric[c] and fill .. text or text .. fill
+    end
+    lines[i] = shortened(table.concat(line, (" "):rep(GAP)):gsub("%s+$", ""), limit)
+  end
+  return table.concat(lines, "\n")
+end
+
+--- The width that lines are kept within: what COLUMNS says, else the terminal's at standard output.
+-- @treturn ?integer nil where there is neither
+function printing.width()
+  local given = math.tointeger(tonumber(os.getenv "COLUMNS"))
+  return given and given > 0 and given or core.terminal_width()
 end
 
 --- The rows as text: a head line, then a line each, columns aligned.
@@ -93,29 +204,11 @@ end
 -- @treturn string lines, without a last newline; "" where there are no rows
 -- @usage print(netns.print.table(ns.link:list(), { "name", "mtu", "up" }))
 function printing.table(rows, columns, boring)
-  if #rows == 0 then
+  columns = check(rows, columns, boring)
+  if rawlen(rows) == 0 then
     return ""
   end
-  columns = shown_columns(rows, columns or all_columns(rows), boring or {})
-  local lines, widths, numeric = { {} }, {}, {}
-  for c, column in ipairs(columns) do
-    lines[1][c], widths[c], numeric[c] = column, #column, true
-    for r, row in ipairs(rows) do
-      local text = cell(row[column])
-      lines[r + 1] = lines[r + 1] or {}
-      lines[r + 1][c] = text
-      widths[c] = math.max(widths[c], utf8.len(text) or #text)
-      numeric[c] = numeric[c] and (row[column] == nil or math.type(row[column]) ~= nil)
-    end
-  end
-  for i, line in ipairs(lines) do
-    for c, text in ipairs(line) do
-      local fill = (" "):rep(widths[c] - (utf8.len(text) or #text))
-      line[c] = numeric[c] and fill .. text or text .. fill
-    end
-    lines[i] = table.concat(line, "  "):gsub("%s+$", "")
-  end
-  return table.concat(lines, "\n")
+  return render(rows, columns, boring, printing.width() or math.maxinteger)
 end
 
 function core.List.__tostring(list)
