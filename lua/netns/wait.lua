@@ -411,32 +411,14 @@ end
 
 -- spawn with ready -------------------------------------------------------------------------------------------------
 
-local spawn = core.Namespace.spawn
-
 --- `ns:spawn(argv, { ready = ... })` returns when the process is ready.
 -- `ready` is what `ns:wait` takes (`{ tcp = 5201 }`, `{ file = "/run/x.sock" }`, a function, `timeout` in it).
 -- @raise netns.Error with the process's output when it ends first; ETIMEDOUT, and it is ended
 -- @usage local server <close> = blue:spawn({ "iperf3", "-s" }, { ready = { tcp = 5201 } })
-function core.Namespace.spawn(ns, argv, opts)
-  if type(opts) ~= "table" or opts.ready == nil then
-    return spawn(ns, argv, opts)
-  end
-  local plain = {}
-  for key, value in pairs(opts) do
-    if key ~= "ready" then
-      plain[key] = value
-    end
-  end
-  local what = normalise(opts.ready)
-  local list = conditions_of(ns, what)
-  local process = spawn(ns, argv, plain)
+function core.Process.await_ready(process, ready, ns)
+  local what = normalise(ready)
   what.process = process
-  local ok, err = pcall(run, ns, what, list)
-  if not ok then
-    process:close()
-    error(err, 0)
-  end
-  return process
+  run(ns, what, conditions_of(ns, what))
 end
 
 return wait
