@@ -293,6 +293,17 @@ static int bad_name(struct codec_enc *enc, const struct codec_row *row, const ch
     return codec_bad(enc, row->key, "%s%s", names->what, hint);
 }
 
+/* A number written as text, as ip takes it, or -1; one that is too large for any row stays so. */
+static int64_t number_in_text(const char *text)
+{
+    char *end;
+    unsigned long long value = strtoull(text, &end, 0);
+
+    if (*text < '0' || *text > '9' || *end)
+        return -1;
+    return value > INT64_MAX ? INT64_MAX : (int64_t)value;
+}
+
 static int encode_enum(struct codec_enc *enc, const struct codec_row *row)
 {
     int64_t value;
@@ -308,9 +319,14 @@ static int encode_enum(struct codec_enc *enc, const struct codec_row *row)
     text = codec_text(enc, row->key, "a name");
     if (!text)
         return -EINVAL;
-    value = codec_name_value(row->arg, text);
+    value = number_in_text(text);
+    if (value < 0)
+        value = codec_name_value(row->arg, text);
     if (value < 0)
         return bad_name(enc, row, text);
+    if (value < min_of(row) || value > max_of(row))
+        return codec_bad(enc, row->key, "a name or an integer from %" PRId64 " to %" PRId64,
+                         min_of(row), max_of(row));
     return codec_put_number(enc, row, value);
 }
 
@@ -340,8 +356,8 @@ static const char *ifname(struct codec_enc *enc, const char *key, size_t max)
         return NULL;
     len = strlen(text);
     if (len == 0 || len > max || !strcmp(text, ".") || !strcmp(text, "..") ||
-        strpbrk(text, "/: \t\n\v\f\r")) {
-        codec_bad(enc, key, "1 to %zu bytes without spaces, \"/\" or \":\"", max);
+        strpbrk(text, "/:% \t\n\v\f\r")) { /* %: to the kernel, a pattern to make names from */
+        codec_bad(enc, key, "1 to %zu bytes without spaces, \"/\", \":\" or \"%%\"", max);
         return NULL;
     }
     return text;

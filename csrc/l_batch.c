@@ -42,12 +42,13 @@ struct failure {
     char *message;
 };
 
+/* User values: 1 the Namespace, 2 the nouns made so far, 3 Namespaces that messages name. */
 struct l_batch {
     struct l_ns *ns;
     bool alive, has_links;
     uint32_t operations;
     struct outbox own;
-    struct outbox *others; /* user value 1 keeps their Namespaces alive */
+    struct outbox *others; /* their Namespaces are kept, see l_batch_keep */
     size_t others_count;
     struct batch_dev devs[DEVS_MAX];
     size_t devs_count;
@@ -115,9 +116,42 @@ static int deliver(lua_State *L, struct l_batch *b, struct outbox *box, struct n
     return err;
 }
 
-static int flush(lua_State *L, struct l_batch *b, struct nserr *e)
+void l_batch_keep(lua_State *L, int batch_idx)
 {
-    int err = deliver(L, b, &b->own, e);
+    if (!luaL_testudata(L, -1, L_NAMESPACE))
+        return;
+    if (lua_getiuservalue(L, batch_idx, 3) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, batch_idx, 3);
+    }
+    lua_pushvalue(L, -2);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+/* A message that names a closed namespace names whatever has its descriptor by now. */
+static int check_kept(lua_State *L, int batch_idx, struct nserr *e)
+{
+    int top = lua_gettop(L), err = 0;
+
+    if (lua_getiuservalue(L, batch_idx, 3) == LUA_TTABLE)
+        for (lua_pushnil(L); !err && lua_next(L, top + 1); lua_pop(L, err ? 0 : 1))
+            if (((struct l_ns *)lua_touserdata(L, -2))->fd < 0)
+                err = nserr_arg(e, "batch: %s, which an operation names, was closed meanwhile",
+                                ((struct l_ns *)lua_touserdata(L, -2))->label);
+    lua_settop(L, top);
+    return err;
+}
+
+static int flush(lua_State *L, int batch_idx, struct l_batch *b, struct nserr *e)
+{
+    int err = check_kept(L, batch_idx, e);
+
+    if (!err)
+        err = deliver(L, b, &b->own, e);
 
     for (size_t i = 0; !err && i < b->others_count; i++)
         err = deliver(L, b, &b->others[i], e);
@@ -217,20 +251,23 @@ int l_batch_dev_index(struct codec_enc *enc, const char *name)
     struct l_op *op = enc->arg;
     struct l_batch *b = op->n->batch;
     struct rtnl_fault f;
+    struct rtnl *s;
     int index, err;
 
     for (size_t i = b->devs_count; i-- > 0;)
         if (!strcmp(b->devs[i].name, name))
             return b->devs[i].ifindex;
     if (b->has_links) {
-        err = flush(op->L, b, &op->e);
+        lua_getiuservalue(op->L, 1, 2); /* the batch, of the noun */
+        err = flush(op->L, lua_gettop(op->L), b, &op->e);
+        lua_pop(op->L, 1);
         if (err)
             return err;
-        op->s = l_session(op->L, b->ns, &op->e); /* others may have taken its place */
-        if (!op->s)
-            return -EIO;
     }
-    index = l_dev_index(op->s, name, &f);
+    s = l_session(op->L, b->ns, &op->e);
+    if (!s)
+        return -EIO;
+    index = l_dev_index(s, name, &f);
     if (index < 0)
         return l_op_no_dev(op, name, &f);
     remember(b, name, index);
@@ -249,11 +286,10 @@ static void push_failure(lua_State *L, const struct l_batch *b, const struct fai
     struct nserr e;
     const char *key = NULL;
     char object[160] = "";
-    struct rtnl *s = decoder_ok && failure->ns->fd >= 0 ? l_session(L, failure->ns, &e) : NULL;
 
-    if (s && h) {
+    if (decoder_ok && failure->ns->fd >= 0 && h) {
         int top = lua_gettop(L);
-        l_decoder_begin(&d, L, s);
+        l_decoder_begin(&d, L, failure->ns);
         l_decode(&d, noun, h);
         l_describe(L, lua_gettop(L), noun, object, sizeof(object));
         lua_settop(L, top);
@@ -332,7 +368,7 @@ static int l_ns_batch(lua_State *L)
 
     luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_settop(L, 2);
-    b = l_object(L, sizeof(*b), L_BATCH, 2);
+    b = l_object(L, sizeof(*b), L_BATCH, 3);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, 3, 1);
     b->ns = b->own.ns = ns;
@@ -342,7 +378,7 @@ static int l_ns_batch(lua_State *L)
     lua_pushvalue(L, 3);
     lua_call(L, 1, 0);
     b->alive = false;
-    if (flush(L, b, &e) != 0) {
+    if (flush(L, 3, b, &e) != 0) {
         nserr_context(&e, "batch", NULL, ns->label);
         return l_raise(L, &e);
     }

@@ -16,6 +16,16 @@ struct bytes *l_bytes(lua_State *L)
     return l_object(L, sizeof(struct bytes), L_BYTES, 0);
 }
 
+static struct rtnl *session_of(struct l_decoder *d)
+{
+    struct nserr e;
+    struct rtnl *s = l_session(d->dec.L, d->ns, &e);
+
+    if (!s)
+        l_raise(d->dec.L, &e);
+    return s;
+}
+
 /* Remember all names at once: cheaper than asking one by one when there are many. */
 static void learn_all_names(struct l_decoder *d)
 {
@@ -31,7 +41,7 @@ static void learn_all_names(struct l_decoder *d)
     codec_reserve(&m, sizeof(struct ifinfomsg));
     codec_put_u32(&m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     h->nlmsg_len = (uint32_t)m.len;
-    if (rtnl_dump(d->s, h, all, &f) != 0)
+    if (rtnl_dump(session_of(d), h, all, &f) != 0)
         all->len = 0;
     left = (int)all->len;
     for (h = (struct nlmsghdr *)all->data; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
@@ -72,7 +82,7 @@ static void push_dev(struct codec_dec *dec, int ifindex)
             return;
         lua_pop(L, 1);
     }
-    err = l_dev_name(d->s, ifindex, name);
+    err = l_dev_name(session_of(d), ifindex, name);
     if (err == 0)
         lua_pushstring(L, name);
     else if (err == -ENODEV) /* gone, or in another namespace */
@@ -83,18 +93,18 @@ static void push_dev(struct codec_dec *dec, int ifindex)
     lua_rawseti(L, d->devs, ifindex);
 }
 
-void l_decoder_begin(struct l_decoder *d, lua_State *L, struct rtnl *s)
+void l_decoder_begin(struct l_decoder *d, lua_State *L, struct l_ns *ns)
 {
     lua_newtable(L);
-    l_decoder_resume(d, L, s);
+    l_decoder_resume(d, L, ns);
 }
 
-void l_decoder_resume(struct l_decoder *d, lua_State *L, struct rtnl *s)
+void l_decoder_resume(struct l_decoder *d, lua_State *L, struct l_ns *ns)
 {
     memset(d, 0, sizeof(*d));
     d->devs = lua_gettop(L);
     codec_dec_begin(&d->dec, L);
-    d->s = s;
+    d->ns = ns;
     d->dec.push_dev = push_dev;
     d->dec.arg = d;
 }

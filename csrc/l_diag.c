@@ -43,10 +43,13 @@ static bool is_zero(const uint8_t *bytes)
     return !memcmp(bytes, none, sizeof(none));
 }
 
-static void push_socket(lua_State *L, const struct diag_socket *s, struct rtnl *session)
+static void push_socket(lua_State *L, const struct diag_socket *s, struct l_ns *ns)
 {
-    char name[16];
+    struct rtnl *session = l_session(L, ns, &(struct nserr){0});
+    char name[16] = "";
 
+    if (s->ifindex && session)
+        l_dev_name(session, (int)s->ifindex, name);
     lua_createtable(L, 0, 10);
     lua_pushstring(L, s->protocol == IPPROTO_TCP ? "tcp" : "udp");
     lua_setfield(L, -2, "proto");
@@ -64,7 +67,7 @@ static void push_socket(lua_State *L, const struct diag_socket *s, struct rtnl *
         lua_setfield(L, -2, "dst");
         set_number(L, "dport", s->dport);
     }
-    if (s->ifindex && session && l_dev_name(session, (int)s->ifindex, name) == 0) {
+    if (*name) {
         lua_pushstring(L, name);
         lua_setfield(L, -2, "dev");
     }
@@ -86,17 +89,15 @@ static int l_sockets(lua_State *L)
     int protocol = luaL_checkoption(L, 2, NULL, protocols) ? IPPROTO_UDP : IPPROTO_TCP;
     uint32_t wanted = !lua_toboolean(L, 3) ? 0 : protocol == IPPROTO_TCP ? 1 << 10 : 1 << 7;
     struct table *t = l_object(L, sizeof(*t), L_SOCKETS, 0);
-    struct rtnl *session;
     struct nserr e;
 
-    session = l_session(L, ns, &e);
-    if (!session || diag_list(ns->fd, protocol, wanted, &t->list, &t->count, &e) != 0) {
+    if (diag_list(ns->fd, protocol, wanted, &t->list, &t->count, &e) != 0) {
         nserr_context(&e, "sockets", NULL, ns->label);
         return l_raise(L, &e);
     }
     lua_createtable(L, (int)t->count, 0);
     for (size_t i = 0; i < t->count; i++) {
-        push_socket(L, &t->list[i], session);
+        push_socket(L, &t->list[i], ns);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

@@ -59,9 +59,9 @@ static void fetch(lua_State *L, struct l_link *link)
     struct l_op op;
 
     l_op_begin(&op, L, &n, "get", CODEC_MATCH);
-    if (l_dev_get(op.s, link->ifindex, NULL, true, reply, &f) != 0)
+    if (l_dev_get(l_op_session(&op), link->ifindex, NULL, true, reply, &f) != 0)
         raise_fault(&op, &f);
-    l_decoder_begin(&d, L, op.s);
+    l_decoder_begin(&d, L, link->ns);
     d.dec.stats = true;
     l_decode(&d, &noun_link, (struct nlmsghdr *)reply->data);
 }
@@ -88,18 +88,20 @@ static void push_before(struct l_op *op, int idx, int ifindex, const char *name)
         keys++;
     lua_settop(L, base);
     reply = l_bytes(L);
-    if (keys < 2 || l_dev_get(op->s, ifindex, name, false, reply, &f) != 0) {
+    if (keys < 2 || l_dev_get(l_op_session(op), ifindex, name, false, reply, &f) != 0) {
         lua_settop(L, base);
         lua_pushnil(L);
         return;
     }
     lua_newtable(L);
-    l_decoder_begin(&d, L, op->s);
+    l_decoder_begin(&d, L, op->n->ns);
     l_decode(&d, &noun_link, (struct nlmsghdr *)reply->data);
     for (lua_pushnil(L); lua_next(L, idx);) {
-        const char *key = lua_tostring(L, -2);
+        const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL;
 
         lua_pop(L, 1); /* the new value */
+        if (!key)
+            continue; /* refused when it is encoded */
         lua_pushvalue(L, -1);
         lua_rawget(L, -3);
         if (lua_isnil(L, -1) && !strcmp(key, "master")) {
@@ -131,7 +133,7 @@ int l_link_change(struct l_op *op, int idx, struct rtnl_fault *f)
     before = lua_gettop(L);
     if (l_op_encode(op, idx, RTM_NEWLINK, 0) != 0)
         return -EINVAL;
-    err = rtnl_ack(op->s, l_op_message(op), NULL, f);
+    err = rtnl_ack(l_op_session(op), l_op_message(op), NULL, f);
     if (!err)
         return 0;
     l_op_fault(op, idx, f);
@@ -139,7 +141,7 @@ int l_link_change(struct l_op *op, int idx, struct rtnl_fault *f)
     if (lua_istable(L, before)) { /* rows that cannot be set again are left as they are */
         memset(op->notes, 0, sizeof(op->notes));
         if (l_op_encode(op, before, RTM_NEWLINK, 0) == 0)
-            rtnl_ack(op->s, l_op_message(op), NULL, &ignored);
+            rtnl_ack(l_op_session(op), l_op_message(op), NULL, &ignored);
     }
     op->e = e;
     return err;
@@ -176,7 +178,7 @@ static int l_link_del(lua_State *L)
     l_op_begin(&op, L, &n, "del", CODEC_DEL);
     noun_message(&op.enc, &noun_link, RTM_DELLINK, 0);
     ((struct ifinfomsg *)codec_header(&op.enc))->ifi_index = link->ifindex;
-    if (rtnl_ack(op.s, l_op_message(&op), NULL, &f) != 0)
+    if (rtnl_ack(l_op_session(&op), l_op_message(&op), NULL, &f) != 0)
         return raise_fault(&op, &f);
     return 0;
 }
@@ -206,7 +208,7 @@ static int l_link_altname(lua_State *L)
     for (int i = 2; i <= count; i++)
         codec_put_str(&op.enc.m, IFLA_ALT_IFNAME, lua_tostring(L, i));
     codec_nest_end(&op.enc.m, mark);
-    if (rtnl_ack(op.s, l_op_message(&op), NULL, &f) != 0)
+    if (rtnl_ack(l_op_session(&op), l_op_message(&op), NULL, &f) != 0)
         return raise_fault(&op, &f);
     return 0;
 }
@@ -225,7 +227,7 @@ static int l_link_move(lua_State *L)
 
     lua_settop(L, 2);
     l_op_begin(&op, L, &n, "move", CODEC_SET);
-    err = l_dev_name(op.s, link->ifindex, name);
+    err = l_dev_name(l_op_session(&op), link->ifindex, name);
     if (err) {
         f = (struct rtnl_fault){.code = -err};
         return raise_fault(&op, &f);
@@ -233,7 +235,7 @@ static int l_link_move(lua_State *L)
     noun_message(&op.enc, &noun_link, RTM_NEWLINK, 0);
     ((struct ifinfomsg *)codec_header(&op.enc))->ifi_index = link->ifindex;
     codec_put_u32(&op.enc.m, IFLA_NET_NS_FD, (uint32_t)to->fd);
-    if (rtnl_ack(op.s, l_op_message(&op), NULL, &f) != 0)
+    if (rtnl_ack(l_op_session(&op), l_op_message(&op), NULL, &f) != 0)
         return raise_fault(&op, &f);
     there = l_session(L, to, &op.e);
     index = there ? l_dev_index(there, name, &f) : -ENODEV;

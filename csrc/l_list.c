@@ -12,6 +12,8 @@
 
 #include "l_rtnl.h"
 
+#define SAME_DEPTH 8 /* of what is listed: the hops of a route, 2 */
+
 /* Filters ----------------------------------------------------------------------------------- */
 
 /* Encode the filter at 2 (nil: none), build the request in `m`; leave at 3 what decoded messages
@@ -20,6 +22,7 @@ static void make_request(lua_State *L, struct l_op *op, struct codec_msg *m, boo
 {
     const struct noun *noun = op->n->noun;
     struct nlmsghdr *filter, *h;
+    struct bytes *copy;
     struct l_decoder d;
 
     *stats = false;
@@ -39,15 +42,20 @@ static void make_request(lua_State *L, struct l_op *op, struct codec_msg *m, boo
             *stats = lua_toboolean(L, -1);
             lua_pop(L, 1);
         }
+        copy = l_bytes(L); /* what decoding collects may encode messages of its own */
         if (l_op_encode(op, 2, noun->add, 0) != 0)
             l_op_raise(op);
         filter = l_op_message(op);
+        if (bytes_append(copy, filter, filter->nlmsg_len) != 0)
+            luaL_error(L, "not enough memory");
+        filter = (struct nlmsghdr *)copy->data;
         *(uint8_t *)(m->buf + NLMSG_HDRLEN) = *(uint8_t *)nlmsg_data(filter);
         if (noun->dump_filter)
             noun->dump_filter(filter, m);
-        lua_settop(L, 2);
-        l_decoder_begin(&d, L, op->s);
+        lua_settop(L, 3);
+        l_decoder_begin(&d, L, op->n->ns);
         l_decode(&d, noun, filter);
+        bytes_free(copy);
         lua_replace(L, 3);
         lua_settop(L, 3);
     } else if (noun == &noun_link) {
@@ -59,6 +67,27 @@ static void make_request(lua_State *L, struct l_op *op, struct codec_msg *m, boo
             memset(nla_data(a), 0, sizeof(uint32_t));
     }
     h->nlmsg_len = (uint32_t)m->len;
+}
+
+/* Are the two values at the top the same? Tables are compared by what is in them; false and nil are
+ * one. Pops both. */
+static bool same(lua_State *L, int depth)
+{
+    int b = lua_gettop(L), a = b - 1;
+    bool equal = lua_rawequal(L, a, b) || !(lua_toboolean(L, a) || lua_toboolean(L, b));
+
+    if (!equal && depth < SAME_DEPTH && lua_istable(L, a) && lua_istable(L, b)) {
+        equal = true;
+        for (int turn = 0; equal && turn < 2; turn++) { /* a's keys, then b's */
+            for (lua_pushnil(L); equal && lua_next(L, turn ? b : a);) {
+                lua_pushvalue(L, -2);
+                lua_rawget(L, turn ? a : b);
+                equal = same(L, depth + 1);
+            }
+        }
+    }
+    lua_settop(L, a - 1);
+    return equal;
 }
 
 /* Is the table at the top what the filter at 2 (normalised: 3) asks for? */
@@ -82,11 +111,10 @@ static bool matches(lua_State *L)
         }
         lua_pushvalue(L, -3);
         lua_rawget(L, top);
-        if (!lua_rawequal(L, -1, -2) && (lua_toboolean(L, -1) || lua_toboolean(L, -2))) {
+        if (!same(L, 0)) {
             lua_settop(L, top);
             return false;
         }
-        lua_pop(L, 2);
     }
     return true;
 }
@@ -112,7 +140,7 @@ static struct bytes *dump(lua_State *L, struct l_op *op, bool *stats)
         l_misuse(L, "%s: a batch only collects changes", op->name);
     make_request(L, op, &m, stats);
     all = l_bytes(L);
-    if (rtnl_dump(op->s, (struct nlmsghdr *)buf, all, &f) != 0) {
+    if (rtnl_dump(l_op_session(op), (struct nlmsghdr *)buf, all, &f) != 0) {
         /* a strict kernel refuses to dump what belongs to a link that is not there */
         l_op_fault(op, 0, &f);
         l_op_raise(op);
@@ -146,7 +174,7 @@ static void set_list_class(lua_State *L, const char *noun)
     lua_pop(L, 1);
 }
 
-static int l_noun_list(lua_State *L)
+void l_list(lua_State *L, const char *verb)
 {
     struct l_noun *n = l_noun_check(L, 1);
     struct l_decoder d;
@@ -155,14 +183,14 @@ static int l_noun_list(lua_State *L)
     lua_Integer count = 0;
     int list;
 
-    l_one_argument(L, n->noun, "list");
-    l_op_begin(&op, L, n, "list", CODEC_MATCH);
+    l_one_argument(L, n->noun, verb);
+    l_op_begin(&op, L, n, verb, CODEC_MATCH);
     all = dump(L, &op, &d.dec.stats);
     op.enc.has_after = d.dec.stats;
     lua_newtable(L);
     list = lua_gettop(L);
     set_list_class(L, n->noun->name);
-    l_decoder_begin(&d, L, op.s);
+    l_decoder_begin(&d, L, n->ns);
     d.dec.stats = op.enc.has_after;
     for_each_listed(h, n->noun, all)
     {
@@ -174,6 +202,11 @@ static int l_noun_list(lua_State *L)
     }
     bytes_free(all); /* now, not when the collector comes by */
     lua_settop(L, list);
+}
+
+static int l_noun_list(lua_State *L)
+{
+    l_list(L, "list");
     return 1;
 }
 
@@ -244,10 +277,9 @@ static int l_each_next(lua_State *L)
     struct nlmsghdr *h;
     struct rtnl_fault f;
     struct l_decoder d;
-    struct rtnl *s;
-    struct nserr e;
     int err = 0;
 
+    luaL_checkstack(L, 40, NULL);
     lua_settop(L, 1); /* 1: unused; 2: the filter; 3: its normal form; 4: names of devices */
     for (int i = 2; i <= 4; i++)
         lua_getiuservalue(L, lua_upvalueindex(1), i);
@@ -257,10 +289,7 @@ static int l_each_next(lua_State *L)
     }
     if (ns->fd < 0)
         return l_misuse(L, "%s each: the namespace is closed", each->noun.noun->name);
-    s = l_session(L, ns, &e);
-    if (!s)
-        return l_raise(L, &e);
-    l_decoder_resume(&d, L, s);
+    l_decoder_resume(&d, L, ns);
     d.dec.stats = each->stats;
     while ((h = next_message(each, &err, &f)) != NULL) {
         l_decode(&d, each->noun.noun, h);
@@ -269,6 +298,21 @@ static int l_each_next(lua_State *L)
         lua_pop(L, 1);
     }
     return each_end(L, each, err, &f);
+}
+
+/* Push a copy of the table at idx, or what else is there. */
+static void push_copy(lua_State *L, int idx)
+{
+    if (!lua_istable(L, idx)) {
+        lua_pushvalue(L, idx);
+        return;
+    }
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, idx);) {
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, -4);
+    }
 }
 
 /* for route in ns.route:each{...} do */
@@ -292,12 +336,13 @@ static int l_noun_each(lua_State *L)
     each->stats = stats;
     lua_getiuservalue(L, 1, 1);
     lua_setiuservalue(L, -2, 1);
-    lua_pushvalue(L, 2);
+    push_copy(L, 2); /* the caller's may change while it is iterated */
     lua_setiuservalue(L, -2, 2);
     lua_pushvalue(L, 3);
     lua_setiuservalue(L, -2, 3);
     lua_newtable(L);
     lua_setiuservalue(L, -2, 4);
+    l_op_session(&op); /* is it open still? */
     each->own = rtnl_open(n->ns->fd, NETLINK_ROUTE, &op.e);
     if (!each->own)
         return l_op_raise(&op);
@@ -386,9 +431,10 @@ static int l_noun_flush(lua_State *L)
         return l_misuse(L, "link flush: links are deleted one by one (del)");
     l_op_begin(&op, L, n, "flush", CODEC_MATCH);
     all = dump(L, &op, &stats);
-    l_decoder_begin(&d, L, op.s);
+    l_decoder_begin(&d, L, n->ns);
     count = to_deletions(L, n->noun, &d, all);
-    if (rtnl_batch(op.s, all->data, all->len, count, flush_fault, &flush, &done, &f) != 0) {
+    if (rtnl_batch(l_op_session(&op), all->data, all->len, count, flush_fault, &flush, &done, &f) !=
+        0) {
         l_op_fault(&op, 0, &f);
         return l_op_raise(&op);
     }

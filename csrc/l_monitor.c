@@ -188,13 +188,8 @@ static void push_event(lua_State *L, struct l_monitor *m, const struct noun *nou
                        struct nlmsghdr *h)
 {
     struct l_decoder d;
-    struct rtnl *session;
-    struct nserr e;
     int event;
 
-    session = l_session(L, m->ns, &e);
-    if (!session)
-        l_raise(L, &e);
     lua_createtable(L, 0, 3);
     event = lua_gettop(L);
     lua_pushstring(L, h->nlmsg_type == noun->del ? "del" : "new");
@@ -203,7 +198,7 @@ static void push_event(lua_State *L, struct l_monitor *m, const struct noun *nou
     lua_setfield(L, event, "kind");
     lua_getiuservalue(L, 1, 2);
     note_name(L, lua_gettop(L), noun, h);
-    l_decoder_resume(&d, L, session);
+    l_decoder_resume(&d, L, m->ns);
     l_decode(&d, noun, h);
     lua_setfield(L, event, "data");
     lua_settop(L, event);

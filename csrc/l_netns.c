@@ -216,7 +216,7 @@ static int l_netns_delete(lua_State *L)
 
 /* Listings ----------------------------------------------------------------------------------- */
 
-/* netns.list(): the names, sorted as the directory gives them to `ip netns list`. */
+/* netns.list(): the names, in the order of the directory, as `ip netns list` gives them. */
 static int l_netns_list(lua_State *L)
 {
     DIR *dir;

@@ -150,7 +150,7 @@ static int l_nft_run(lua_State *L)
                                        "terse",  "numeric", "stateless", "timeout",
                                        "events", "rules",   "dump",      NULL};
     struct l_ns *ns = l_ns_check(L, 1);
-    struct nft_job job = {.netns = ns->fd};
+    struct nft_job job = {0};
     struct l_answer *a;
     struct nserr e;
 
@@ -161,6 +161,7 @@ static int l_nft_run(lua_State *L)
     job.timeout = l_opt_number(L, 3, "nft run", "timeout", TIMEOUT_DEFAULT, 0.001, TIMEOUT_MAX);
     a = l_object(L, sizeof(*a), L_ANSWER, 0);
     a->result.out = a->result.err = a->result.state = -1;
+    job.netns = ns->fd; /* a finalizer may have closed it until here, but not from here on */
     if (nft_run(&job, &a->result, &e) != 0)
         return raise(L, ns, a, &e);
     lua_pushboolean(L, !a->result.failed);

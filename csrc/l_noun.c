@@ -45,29 +45,27 @@ static int verb_flags(const struct noun *noun, const struct verb *v)
 static int send_one(struct l_op *op, int idx)
 {
     struct rtnl_fault f;
-    struct rtnl *s = op->s;
-    struct l_ns *target = op->enc.target;
+    struct l_ns *target = op->enc.target ? op->enc.target : op->n->ns;
+    struct rtnl *s = l_session(op->L, target, &op->e);
 
-    if (target && target != op->n->ns) {
-        s = l_session(op->L, target, &op->e);
-        if (!s)
-            return -op->e.code;
-    }
+    if (!s)
+        return op->e.code ? -op->e.code : -EINVAL;
     return rtnl_ack(s, l_op_message(op), NULL, &f) == 0 ? 0 : l_op_fault(op, idx, &f);
 }
 
 /* The link was created, but not all of it: take it back. */
 static void undo_link(struct l_op *op, int idx)
 {
-    struct nserr saved = op->e;
+    struct nserr saved = op->e, e;
+    struct rtnl *s = l_session(op->L, op->n->ns, &e);
     struct rtnl_fault ignored;
 
     op->enc.target = NULL;
     op->enc.verb = CODEC_DEL;
     noun_message(&op->enc, op->n->noun, op->n->noun->del, 0);
-    if (codec_field(op->L, idx, "name")) {
+    if (s && codec_field(op->L, idx, "name")) {
         codec_put_str(&op->enc.m, IFLA_IFNAME, lua_tostring(op->L, -1));
-        rtnl_ack(op->s, l_op_message(op), NULL, &ignored);
+        rtnl_ack(s, l_op_message(op), NULL, &ignored);
         lua_pop(op->L, 1);
     }
     op->e = saved;
@@ -152,7 +150,7 @@ static int push_added_link(struct l_op *op, int idx)
         ifindex = (int)lua_tointeger(op->L, -1);
         lua_pop(op->L, 1);
     } else if (codec_field(op->L, idx, "name")) {
-        ifindex = l_dev_index(op->s, lua_tostring(op->L, -1), &f);
+        ifindex = l_dev_index(l_op_session(op), lua_tostring(op->L, -1), &f);
         lua_pop(op->L, 1);
         if (ifindex < 0) {
             l_op_fault(op, idx, &f);
@@ -164,20 +162,18 @@ static int push_added_link(struct l_op *op, int idx)
     return 1;
 }
 
-/* What a batch sends to a peer's namespace waits: the batch keeps that namespace alive. */
-static void keep_peer_netns(lua_State *L, int idx)
+/* Messages name a namespace by its descriptor, and wait: the batch keeps those that the table at
+ * idx names, itself or in its peer. */
+static void keep_namespaces(lua_State *L, int idx)
 {
-    if (!codec_field(L, idx, "peer"))
-        return;
-    if (lua_istable(L, -1) && codec_field(L, lua_gettop(L), "netns")) {
-        lua_getiuservalue(L, 1, 2);  /* the batch */
-        lua_getiuservalue(L, -1, 2); /* what it keeps */
-        lua_pushvalue(L, -3);
-        lua_pushboolean(L, 1);
-        lua_rawset(L, -3);
-        lua_pop(L, 3);
-    }
-    lua_pop(L, 1);
+    int top = lua_gettop(L);
+
+    lua_getiuservalue(L, 1, 2); /* the batch */
+    if (codec_field(L, idx, "netns"))
+        l_batch_keep(L, top + 1);
+    if (codec_field(L, idx, "peer") && lua_istable(L, -1) && codec_field(L, lua_gettop(L), "netns"))
+        l_batch_keep(L, top + 1);
+    lua_settop(L, top);
 }
 
 static int l_noun_verb(lua_State *L)
@@ -194,7 +190,7 @@ static int l_noun_verb(lua_State *L)
     l_op_argument(L, 2, n->noun, op.name);
     top = lua_gettop(L);
     if (n->batch && n->noun == &noun_link)
-        keep_peer_netns(L, 2);
+        keep_namespaces(L, 2);
     if (run(&op, 2, v) != 0)
         return l_op_raise(&op);
     lua_settop(L, top);
@@ -230,7 +226,7 @@ static int get_link(lua_State *L, struct l_op *op)
     const char *name = link_name_argument(L, &index);
     struct bytes *reply = l_bytes(L);
 
-    err = l_dev_get(op->s, index, name, false, reply, &f);
+    err = l_dev_get(l_op_session(op), index, name, false, reply, &f);
     if (err == -ENODEV) {
         lua_pushnil(L);
         return 1;
@@ -259,11 +255,11 @@ static int get_route(lua_State *L, struct l_op *op, struct l_noun *n)
     reply = l_bytes(L);
     if (l_op_encode(op, 2, RTM_GETROUTE, 0) != 0)
         return l_op_raise(op);
-    if (rtnl_get(op->s, l_op_message(op), reply, &f) != 0) {
+    if (rtnl_get(l_op_session(op), l_op_message(op), reply, &f) != 0) {
         l_op_fault(op, 2, &f);
         return l_op_raise(op);
     }
-    l_decoder_begin(&d, L, op->s);
+    l_decoder_begin(&d, L, n->ns);
     l_decode(&d, n->noun, (struct nlmsghdr *)reply->data);
     return 1;
 }
@@ -282,10 +278,7 @@ static int l_noun_get(lua_State *L)
     if (n->noun == &noun_route)
         return get_route(L, &op, n);
     l_op_argument(L, 2, n->noun, op.name);
-    lua_getfield(L, 1, "list"); /* others: the first of those that match */
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 2);
-    lua_call(L, 2, 1);
+    l_list(L, "get"); /* others: the first of those that match */
     lua_rawgeti(L, -1, 1);
     return 1;
 }
@@ -339,6 +332,14 @@ static int l_noun__tostring(lua_State *L)
     return 1;
 }
 
+static int l_noun__newindex(lua_State *L)
+{
+    struct l_noun *n = luaL_checkudata(L, 1, L_NOUN);
+
+    return l_misuse(L, "%s has no field %s to assign to", n->noun->name,
+                    luaL_tolstring(L, 2, NULL));
+}
+
 /* core.properties.NOUN(ns) */
 static int l_noun_property(lua_State *L)
 {
@@ -351,7 +352,8 @@ static int l_noun_property(lua_State *L)
 
 void l_noun_open(lua_State *L)
 {
-    static const luaL_Reg meta[] = {{"__tostring", l_noun__tostring}, {NULL, NULL}};
+    static const luaL_Reg meta[] = {
+        {"__tostring", l_noun__tostring}, {"__newindex", l_noun__newindex}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"get", l_noun_get}, {NULL, NULL}};
 
     l_op_open(L);

@@ -99,7 +99,7 @@ static int op_dev_index(struct codec_enc *enc, const char *name)
 {
     struct l_op *op = enc->arg;
     struct rtnl_fault f;
-    int index = l_dev_index(op->s, name, &f);
+    int index = l_dev_index(l_op_session(op), name, &f);
 
     return index > 0 ? index : l_op_no_dev(op, name, &f);
 }
@@ -121,7 +121,7 @@ static int op_link_kind(struct codec_enc *enc, int ifindex, const char *name, ch
     struct rtnl_fault f;
     struct nlattr *info, *tb[IFLA_INFO_MAX + 1] = {0};
     void *at;
-    int err = l_dev_get(op->s, ifindex ? ifindex : op->n->ifindex,
+    int err = l_dev_get(l_op_session(op), ifindex ? ifindex : op->n->ifindex,
                         ifindex || op->n->ifindex ? NULL : name, false, &reply, &f);
 
     if (err)
@@ -159,9 +159,16 @@ void l_op_begin(struct l_op *op, lua_State *L, const struct l_noun *n, const cha
         .noun = op->notes,
     };
     lua_pop(L, 1);
-    op->s = l_session(L, n->ns, &op->e);
-    if (!op->s)
+    l_op_session(op);
+}
+
+struct rtnl *l_op_session(struct l_op *op)
+{
+    struct rtnl *s = l_session(op->L, op->n->ns, &op->e);
+
+    if (!s)
         l_op_raise(op);
+    return s;
 }
 
 int l_op_raise(struct l_op *op)

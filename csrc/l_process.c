@@ -130,8 +130,10 @@ static int l_ns_run(lua_State *L)
 static void push_ready(lua_State *L)
 {
     lua_pushnil(L);
-    if (!lua_istable(L, 3) || lua_getfield(L, 3, "ready") == LUA_TNIL) {
-        lua_settop(L, 5);
+    lua_pushliteral(L, "ready");
+    if (!lua_istable(L, 3) || lua_rawget(L, 3) == LUA_TNIL) {
+        lua_settop(L, 4);
+        lua_pushnil(L);
         return;
     }
     lua_pushvalue(L, lua_upvalueindex(1));

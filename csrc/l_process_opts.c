@@ -310,7 +310,6 @@ void l_spawn_args(lua_State *L, struct l_spawn_args *args)
     struct spawn_request *request = &args->request;
 
     args->ns = l_ns_check(L, NS);
-    request->netns = args->ns->fd;
     request->etc = args->ns->name;
     request->argv = read_argv(L, op);
     l_check_keys(L, OPTS, op, args->run ? run_keys : spawn_keys);

@@ -84,6 +84,9 @@ static void start(lua_State *L, struct l_process *p, struct l_spawn_args *args)
 {
     struct nserr e;
 
+    if (args->ns->fd < 0) /* by a finalizer, since it was checked */
+        l_misuse(L, "%s: the namespace was closed meanwhile", args->op);
+    args->request.netns = args->ns->fd;
     spawn_orphans_sweep(p->orphans);
     for (int i = 0; i < 3; i++)
         open_stream(L, p, args, i);

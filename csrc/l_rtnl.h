@@ -28,7 +28,6 @@ struct l_noun {
 struct l_op {
     lua_State *L;
     const struct l_noun *n;
-    struct rtnl *s;
     struct nserr e;
     struct codec_enc enc;
     char name[40]; /* "route add" */
@@ -47,6 +46,8 @@ void l_noun_push(lua_State *L, const struct noun *noun, int ns_idx, int batch_id
 /* The noun of that name, or NULL. */
 const struct noun *l_noun_by_name(const char *name);
 
+/* The session, good until Lua runs (l_session). Raises. */
+struct rtnl *l_op_session(struct l_op *op);
 /* Open the session and start; raises. */
 void l_op_begin(struct l_op *op, lua_State *L, const struct l_noun *n, const char *verb,
                 enum codec_verb kind);
@@ -80,12 +81,12 @@ struct bytes *l_bytes(lua_State *L);
 /* A decoder for messages of ns; pushes 3 slots (keys, names, names of devices). */
 struct l_decoder {
     struct codec_dec dec;
-    struct rtnl *s;
+    struct l_ns *ns;
     int devs, misses;
 };
-void l_decoder_begin(struct l_decoder *d, lua_State *L, struct rtnl *s);
+void l_decoder_begin(struct l_decoder *d, lua_State *L, struct l_ns *ns);
 /* The same with the table of names at the top of the stack. */
-void l_decoder_resume(struct l_decoder *d, lua_State *L, struct rtnl *s);
+void l_decoder_resume(struct l_decoder *d, lua_State *L, struct l_ns *ns);
 /* Push the table of one message. */
 void l_decode(struct l_decoder *d, const struct noun *noun, struct nlmsghdr *h);
 
@@ -93,6 +94,8 @@ void l_decode(struct l_decoder *d, const struct noun *noun, struct nlmsghdr *h);
 int l_batch_take(struct l_op *op, struct l_ns *target, bool first);
 /* codec_enc.dev_index for a batch: as the batch has it in mind. */
 int l_batch_dev_index(struct codec_enc *enc, const char *name);
+/* Keep the Namespace at the top (if it is one) until the batch at batch_idx is sent. */
+void l_batch_keep(lua_State *L, int batch_idx);
 void l_batch_note_link(struct l_op *op, int idx);
 int l_batch_alive(const struct l_batch *b);
 
@@ -100,6 +103,8 @@ int l_batch_alive(const struct l_batch *b);
  * *made if the link is there then. */
 int l_tun_add(struct l_op *op, int idx, bool *made);
 
+/* Push the list of what the filter at 2 asks the noun at 1 for; verb: what messages call it. */
+void l_list(lua_State *L, const char *verb);
 void l_list_open(lua_State *L); /* adds list, each, flush to the noun's methods on top */
 /* Change a link as the table at idx says, all or nothing. 0 or -errno with op->e filled (and *f, if
  * the kernel said it). The stack may hold more than before. */

@@ -57,6 +57,7 @@ static int l_ns_call(lua_State *L)
     bool closing;
 
     luaL_checkany(L, 2);
+    luaL_checkstack(L, 40, NULL); /* also for closing the Scope when there is no memory any more */
     scope = l_object(L, sizeof(*scope), L_SCOPE, 0);
     scope->home = -1;
     lua_insert(L, 2);

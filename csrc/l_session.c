@@ -46,6 +46,10 @@ struct rtnl *l_session(lua_State *L, struct l_ns *ns, struct nserr *e)
 {
     struct l_state *state = ns->state;
 
+    if (ns->fd < 0) {
+        nserr_arg(e, "the namespace was closed meanwhile");
+        return NULL;
+    }
     if (ns->rtnl) {
         if (state->newest != ns) {
             unlink_session(state, ns);

@@ -121,7 +121,7 @@ int l_tun_add(struct l_op *op, int idx, bool *made)
     spec.persist = true;
     push_rest(L, idx);
     rest = lua_gettop(L);
-    if (l_dev_index(op->s, spec.name, &f) > 0) /* TUNSETIFF would attach to it */
+    if (l_dev_index(l_op_session(op), spec.name, &f) > 0) /* TUNSETIFF would attach to it */
         return nserr_sys(&op->e, EEXIST, op->name, "%s", spec.name);
     fd = tun_open(op->n->ns->fd, &spec, &op->e);
     if (fd < 0)

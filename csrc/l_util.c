@@ -29,14 +29,25 @@ void *l_object(lua_State *L, size_t size, const char *name, int uservalues)
     return object;
 }
 
+#define MISUSE_MAX 400 /* bytes; what was handed over may be of any length */
+
 int l_misuse(lua_State *L, const char *fmt, ...)
 {
+    const char *text;
     va_list ap;
+    size_t len;
 
     luaL_where(L, 1);
     va_start(ap, fmt);
-    lua_pushvfstring(L, fmt, ap);
+    text = lua_pushvfstring(L, fmt, ap);
     va_end(ap);
+    len = strlen(text);
+    if (len > MISUSE_MAX) {
+        lua_pushlstring(L, text, MISUSE_MAX);
+        lua_pushliteral(L, " ...");
+        lua_concat(L, 2);
+        lua_remove(L, -2);
+    }
     lua_concat(L, 2);
     return lua_error(L);
 }

@@ -144,6 +144,43 @@ describe("ns:batch", function()
     end, "function expected, got no value")
   end)
 
+  -- Cause: a message names a namespace by descriptor; only those of peers were kept, and nothing was
+  -- when they were closed by hand, so that a link could move to whatever had the number by then.
+  -- Fix: all that are named are kept, and a batch that names a closed one is not sent.
+  it("keeps namespaces that links move to or are born in", function()
+    for i = 1, 10 do
+      ns.link:add { name = "v" .. i, type = "veth", peer = { name = "w" .. i } }
+    end
+    ns:batch(function(b)
+      for i = 1, 10 do
+        b.link:set { dev = "v" .. i, netns = netns.new() }
+        b.link:add { name = "x" .. i, type = "bridge", netns = netns.new() }
+      end
+      collectgarbage()
+      collectgarbage()
+    end)
+    assert.equal(13, #ns.link:list()) -- lo, e0, p0 and ten w
+  end)
+
+  it("sends nothing when a namespace that an operation names was closed", function()
+    for _, make in ipairs {
+      function(b, to) b.link:set { dev = "e0", netns = to } end,
+      function(b, to) b.link:add { name = "v", type = "veth", peer = { name = "w", netns = to } } end,
+      function(b, to) b.link:add { name = "v", type = "veth", peer = { name = "w", netns = to, up = true } } end,
+    } do
+      assert.error_matches(function()
+        ns:batch(function(b)
+          local to = netns.new "gone"
+          b.route:add { dst = "10.9.0.0/16", via = "10.0.0.2" }
+          make(b, to)
+          to:close()
+        end)
+      end, "batch: gone, which an operation names, was closed meanwhile", nil, true)
+      assert.equal(0, #ns.route:list { dst = "10.9.0.0/16" })
+      assert.is_not_nil(ns.link:get "e0")
+    end
+  end)
+
   it("keeps the namespaces of peers until it has sent", function()
     local ok, err = pcall(ns.batch, ns, function(b)
       for i = 1, 20 do

@@ -266,8 +266,10 @@ describe("ns.link", function()
     refuses({ name = "x", type = "veth", peer = { name = "y", netns = "z" } }, "peer.netns must be a Namespace")
     refuses({ name = "x" }, "type is missing")
     refuses({ type = "bridge" }, "name is missing")
-    refuses({ name = ("x"):rep(16), type = "bridge" }, 'name must be 1 to 15 bytes without spaces, "/" or ":"')
+    refuses({ name = ("x"):rep(16), type = "bridge" }, 'name must be 1 to 15 bytes without spaces, "/", ":" or "%"')
     refuses({ name = "a/b", type = "bridge" }, "name must be 1 to 15 bytes")
+    refuses({ name = "eth%d", type = "bridge" }, "name must be 1 to 15 bytes")
+    refuses({ name = "x", type = "bridge", bond_slave = { nosuch = 1 } }, "bond_slave")
     refuses({ name = "x", type = "bridge", mtu = 2 ^ 40 }, "mtu must be an integer from 0 to 4294967295")
     refuses({ name = "x", type = "bridge", up = 1 }, "up must be true or false, got 1")
     refuses({ name = "x", type = "bridge", address = "nonsense" }, "address must be a link-layer address")
@@ -283,6 +285,11 @@ describe("ns.link", function()
     assert.error_matches(function()
       lo:set { numtxqueues = 2 }
     end, "numtxqueues can only be given when it is created", nil, true)
+    for _, key in ipairs { true, 1, 1.5, print } do -- what is no name was once compared as one
+      assert.error_matches(function()
+        lo:set { [key] = 1, mtu = 3000, txqlen = 7 }
+      end, "link set: keys must be names", nil, true)
+    end
     assert.error_matches(function()
       lo.mtu = 5
     end, "a Link's properties are changed with link:set", nil, true)

@@ -138,6 +138,34 @@ describe("ns.route", function()
     assert.equal(1, count { family = "inet6", proto = "static", dev = "e0" })
   end)
 
+  -- Cause: tables in a filter were compared by identity, so nothing was ever found by them.
+  -- Fix: by what is in them.
+  it("filters by lists, too", function()
+    ns.route:add { dst = "10.9.0.0/16", nexthops = { { via = "10.0.0.2", weight = 3 }, { via = "10.0.0.3" } } }
+    ns.route:add { dst = "10.8.0.0/16", via = "10.0.0.2", mtu = 1300, lock = { "mtu" } }
+    assert.equal(0, #ns.route:list { nexthops = { { via = "10.0.0.2" }, { via = "10.0.0.3" } } })
+    local hops = ns.route:list({ dst = "10.9.0.0/16" })[1].nexthops
+    assert.equal("10.9.0.0/16", ns.route:list({ nexthops = hops })[1].dst)
+    assert.equal("10.8.0.0/16", ns.route:list({ lock = { "mtu" } })[1].dst)
+    assert.equal(0, #ns.route:list { lock = { "mtu", "window" } })
+  end)
+
+  -- Cause: numbers in text went through libnl into an int and then into the field, unchecked.
+  -- Fix: they are read here, within the field's limits.
+  it("takes numbers as text, as ip does, within their limits", function()
+    ns.route:add { dst = "10.9.0.0/16", via = "10.0.0.2", proto = "77", table = "0x64" }
+    assert.same({ 77, 100 }, { ns.route:list({ table = 100 })[1].proto, ns.route:list({ table = "100" })[1].table })
+    ns.route:add { dst = "10.9.0.0/16", via = "10.0.0.2", table = "4294967295" }
+    assert.equal("10.9.0.0/16", ns.route:list({ table = 4294967295 })[1].dst)
+    for _, args in ipairs { { proto = "300" }, { proto = "-1" }, { table = "4294967296" },
+      { table = "99999999999999999999" }, { table = "10x" }, { scope = "256" }, { type = "1000" } } do
+      args.dst, args.via = "10.7.0.0/16", "10.0.0.2"
+      local ok, err = pcall(ns.route.add, ns.route, args)
+      assert.is_false(ok)
+      assert.matches("must be", err)
+    end
+  end)
+
   it("gives the kernel's decision", function()
     ns.route:add { dst = "10.9.0.0/16", via = "10.0.0.2", mtu = 1300 }
     local decision = ns.route:get "10.9.1.1"

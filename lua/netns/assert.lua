@@ -7,6 +7,7 @@
 -- @usage
 -- require "netns.assert"
 -- it("lets mail in", function() assert.reaches(lab.outside, lab.mail, { tcp = 25 }) end)
+local check = require "netns.check"
 local explain = require "netns.explain"
 local probe = require "netns.probe"
 
@@ -53,8 +54,8 @@ local function explained(a, b, how)
 end
 
 local function check_namespace(ns, what, n)
-  if getmetatable(ns) ~= "netns.Namespace" then
-    error(("%s: argument %d must be a node or a Namespace, got %s"):format(what, n, type(ns)), 4)
+  if type(ns) ~= "userdata" or getmetatable(ns) ~= "netns.Namespace" then
+    check.refuse("%s: argument %d must be a node or a Namespace, got %s", what, n, type(ns))
   end
 end
 
@@ -127,7 +128,7 @@ function tests.route(node, dst, via)
     dst = probe.address(node, dst)
   end
   if type(dst) ~= "string" or (via ~= nil and type(via) ~= "string") then
-    error("route: a node, a destination and a next hop (or a link, or a type) expected", 3)
+    check.refuse("route: a node, a destination and a next hop (or a link, or a type) expected")
   end
   local list
   if dst == "default" or dst:find("/", 1, true) then
@@ -151,7 +152,7 @@ end
 
 function tests.no_drift(lab)
   if getmetatable(lab) ~= "netns.Lab" then
-    error(("no_drift: a lab expected, got %s"):format(type(lab)), 3)
+    check.refuse("no_drift: a lab expected, got %s", type(lab))
   end
   local drift = lab:diff()
   if #drift == 0 then

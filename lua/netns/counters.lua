@@ -1,5 +1,6 @@
 --- Counters: what links, protocols, queues and firewall rules have counted, and what was lost meanwhile.
 -- @module netns.counters
+local check = require "netns.check"
 local core = require "netns.core"
 require "netns.nft"
 
@@ -118,6 +119,7 @@ end
 --   "qdisc eth0 netem drops", 'nft inet filter input "tcp dport 80 counter drop" packets'
 -- @usage print(ns:counters()["link eth0 rx_packets"])
 function core.Namespace.counters(ns)
+  check.object(ns, "Namespace", "counters")
   local all = {}
   read_links(all, ns)
   read_pairs(all, ns, "snmp")
@@ -182,6 +184,7 @@ end
 -- @tparam function fn
 -- @treturn {table,...} `{ node =, counter =, by = }` each; prints as lines; then what fn returned
 function counters.drops(nodes, fn)
+  check.callable(fn, "drops")
   local before = {}
   for i, node in ipairs(nodes) do
     before[i] = node.netns:counters()
@@ -202,6 +205,8 @@ end
 -- @treturn {table,...} `{ counter =, by = }` each; prints as lines; then what fn returned
 -- @usage print(ns:drops(function() ns:ping "10.0.0.9" end))
 function core.Namespace.drops(ns, fn)
+  check.object(ns, "Namespace", "drops")
+  check.callable(fn, "drops")
   local before = ns:counters()
   local results = table.pack(fn())
   return counters.moved(before, ns:counters(), counters.is_loss), table.unpack(results, 1, results.n)

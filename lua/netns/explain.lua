@@ -4,6 +4,7 @@
 -- own decisions: routes (also rp_filter and forwarding), the wire and who is on it, neighbours, what the firewall did,
 -- the socket at the end; and the way back.
 -- @module netns.explain
+local check = require "netns.check"
 local probe = require "netns.probe"
 local trace = require "netns.explain.trace"
 local walk = require "netns.explain.walk"
@@ -98,19 +99,8 @@ local function conclude(self, from, target, problem, there)
   self.ok = self.probe.ok and not problem
 end
 
-local known = { icmp = true, tcp = true, udp = true, family = true, timeout = true, source = true, payload = true }
-
-local function check(how, what)
-  if type(how) ~= "table" then
-    error(("%s: { icmp = true }, { tcp = port } or { udp = port } expected, got %s"):format(what, type(how)), 4)
-  end
-  for key in pairs(how) do
-    if not known[key] then
-      error(("%s: unknown key \"%s\"; there are family, icmp, payload, source, tcp, timeout, udp"):format(what,
-        tostring(key)), 4)
-    end
-  end
-end
+local known = { icmp = "boolean", tcp = "number", udp = "number", family = "string", timeout = "number",
+  source = "string", payload = "string" }
 
 --- Explain how packets go between namespaces, or why they do not.
 -- @tparam {table,...} nodes `{ name =, netns = }` each: all that may be on the way
@@ -121,12 +111,11 @@ end
 --   direction =, text = }` each; `notes`; `probe`: the probe's result. Prints as lines, the first one saying it all.
 -- @usage print(netns.explain({ { name = "a", netns = a }, { name = "b", netns = b } }, a, b, { tcp = 80 }))
 function explain.explain(nodes, from, target, how)
-  how = how or {}
-  check(how, "explain")
+  how = check.options(how, known, "explain")
   local w = world.new(nodes)
   local node = w:of(from)
   if not node then
-    error("explain: the first namespace is not among the nodes", 3)
+    check.refuse("explain: the first namespace is not among the nodes")
   end
   local address = probe.address(from, target, how.family)
   if not address then

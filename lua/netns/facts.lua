@@ -1,5 +1,6 @@
 --- Facts: everything about a namespace as one plain table, and what is different between two of them.
 -- @module netns.facts
+local check = require "netns.check"
 local core = require "netns.core"
 local plain = require "netns.plain"
 require "netns.nft"
@@ -18,6 +19,7 @@ local filters = { route = { table = "all" } }
 --   `sysctl` (by name, what is below net), `nft` (text without counters), `socket`
 -- @usage local before = ns:dump()
 function core.Namespace.dump(ns)
+  check.object(ns, "Namespace", "dump")
   local all = {}
   for _, noun in ipairs(nouns) do
     local object = ns[noun] -- nil where this version has not got it
@@ -202,10 +204,10 @@ local function compare_text(found, path, a, b)
 end
 
 local function dump_of(what, n)
-  if getmetatable(what) == "netns.Namespace" then
+  if type(what) == "userdata" and getmetatable(what) == "netns.Namespace" then
     return what:dump()
-  elseif type(what) ~= "table" then
-    error(("compare: argument %d must be a Namespace or what its dump gave, got %s"):format(n, type(what)), 3)
+  elseif type(what) ~= "table" or getmetatable(what) ~= nil then
+    check.refuse("compare: argument %d must be a Namespace or what its dump gave, got %s", n, check.show(what))
   end
   return what
 end
@@ -217,13 +219,8 @@ local function ignored_of(opts)
       ignored[noun .. "." .. name] = true
     end
   end
-  for key, value in pairs(opts or {}) do
-    if key ~= "ignore" or type(value) ~= "table" then
-      error(("compare: unknown key \"%s\"; there is ignore, a list such as { \"link.address\", \"neigh\" }"):format(
-        tostring(key)), 3)
-    end
-  end
-  for _, path in ipairs(opts and opts.ignore or {}) do
+  opts = check.options(opts, { ignore = "table" }, "compare")
+  for _, path in ipairs(opts.ignore or {}) do
     ignored[path] = true
   end
   return ignored

@@ -8,6 +8,7 @@
 -- then `default_deny`. IPv6's neighbour discovery always passes.
 -- @module netns.firewall
 local build = require "netns.firewall.build"
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 
 local firewall = {}
@@ -21,19 +22,14 @@ end
 
 local function recipe(name, keys, make)
   return function(ns, opts)
-    return quote.guard(function()
-      if type(ns) ~= "userdata" then
-        quote.refuse("firewall.%s: expected a Namespace, got %s", name, type(ns))
-      end
-      opts = opts == nil and {} or opts
-      if type(opts) ~= "table" then
-        quote.refuse("firewall.%s: options must be a table, got %s", name, type(opts))
-      end
-      if keys then
-        quote.keys(opts, quote.set(keys), "firewall." .. name)
-      end
-      return build.apply(ns, name, make(opts, ns))
-    end)
+    check.object(ns, "Namespace", "firewall." .. name)
+    opts = opts == nil and {} or opts
+    if type(opts) ~= "table" then
+      check.refuse("firewall.%s: options must be a table, got %s", name, check.show(opts))
+    elseif keys then
+      check.keys(opts, quote.set(keys), "firewall." .. name)
+    end
+    return build.apply(ns, name, make(opts, ns))
   end
 end
 
@@ -69,7 +65,7 @@ firewall.default_deny = recipe("default_deny", "input forward output reject", fu
     end
   end
   if #rules == 0 then
-    quote.refuse "firewall.default_deny: at least one of input, forward and output must be closed"
+    check.refuse "firewall.default_deny: at least one of input, forward and output must be closed"
   end
   return { rules = rules }
 end)
@@ -102,8 +98,8 @@ local function check_rate(opts)
     rate = rate .. "/second"
   end
   if type(rate) ~= "string" or not rate:find "^%d+/%l+$" and not rate:find "^%d+ [km]?bytes/%l+$" then
-    quote.refuse("firewall.rate_limit: rate must be packets a second, or a text such as \"10/minute\" or "
-      .. "\"1 mbytes/second\", got %s", quote.show(opts.rate))
+    check.refuse("firewall.rate_limit: rate must be packets a second, or a text such as \"10/minute\" or "
+      .. "\"1 mbytes/second\", got %s", check.show(opts.rate))
   end
   local per = rate:match "/(%l+)$"
   quote.word(per, { "second", "minute", "hour", "day", "week" }, "firewall.rate_limit: rate per")
@@ -161,7 +157,7 @@ end)
 -- @usage firewall.masquerade(router, { out = "eth0" })
 firewall.masquerade = recipe("masquerade", "out from", function(opts)
   if opts.out == nil then
-    quote.refuse "firewall.masquerade: out (the interface through which it leaves) is missing"
+    check.refuse "firewall.masquerade: out (the interface through which it leaves) is missing"
   end
   return matched(opts, "postrouting", "counter masquerade")
 end)
@@ -190,13 +186,13 @@ firewall.isolate = recipe("isolate", nil, build.isolate)
 -- @tparam Namespace ns
 -- @treturn {Recipe,...} each with `name`, `rules` and `undo`
 function firewall.list(ns)
-  return quote.guard(build.list, ns)
+  return build.list(ns)
 end
 
 --- Undo all recipes.
 -- @tparam Namespace ns
 function firewall.reset(ns)
-  return quote.guard(build.reset, ns)
+  return build.reset(ns)
 end
 
 return firewall

@@ -10,6 +10,7 @@
 -- `{ event = "overrun" }` says that more happened than the socket could hold: some events are lost, and
 -- `monitor:resync()` gives everything as it is now.
 -- @module netns.monitor
+local check = require "netns.check"
 local core = require "netns.core"
 
 local monitor = {}
@@ -24,7 +25,7 @@ local function watched(kinds)
   local list, seen, nft = {}, {}, false
   for i, kind in ipairs(#kinds > 0 and kinds or usual) do
     if type(kind) ~= "string" then
-      error(("monitor: kind %d must be a string, got %s"):format(i, type(kind)), 3)
+      check.refuse("monitor: kind %d must be a string, got %s", i, type(kind))
     end
     if kind == "nft" then
       nft = true
@@ -33,17 +34,6 @@ local function watched(kinds)
     end
   end
   return list, nft
-end
-
--- A misuse found in the core carries this file's position: give it the caller's.
-local function open(...)
-  local ok, result = pcall(core.monitor, ...)
-  if not ok and type(result) == "string" then
-    error(result:gsub("^[^\n:]*:%d+: ", ""), 4)
-  elseif not ok then
-    error(result, 0)
-  end
-  return result
 end
 
 --- Listen to a namespace.
@@ -55,25 +45,26 @@ end
 -- local m <close> = ns:monitor { "link", "route" }
 -- for e in m:each(1) do print(e.event, e.kind, e.data.name or e.data.dst) end
 function core.Namespace.monitor(ns, kinds)
+  check.object(ns, "Namespace", "monitor")
   kinds = kinds or {}
   if type(kinds) ~= "table" then
-    error(("monitor: a list of kinds expected, got %s"):format(type(kinds)), 2)
+    check.refuse("monitor: a list of kinds expected, got %s", type(kinds))
   end
   for key in pairs(kinds) do
     if type(key) ~= "number" and key ~= "buffer" then
-      error(("monitor: unknown key \"%s\""):format(tostring(key)), 2)
+      check.refuse("monitor: unknown key \"%s\"", tostring(key))
     end
   end
   local buffer = kinds.buffer or BUFFER
   if math.type(buffer) ~= "integer" or buffer < 4096 or buffer > 0x3fffffff then
-    error(("monitor: buffer must be an integer from 4096 to 1073741823, got %s"):format(tostring(buffer)), 2)
+    check.refuse("monitor: buffer must be an integer from 4096 to 1073741823, got %s", tostring(buffer))
   end
   local list, nft = watched(kinds)
   local self = setmetatable({ ns = ns, kinds = list, sources = {} }, Monitor)
   local names = {}
   if #list > 0 then
     -- first listen, then learn the names: so none is missed
-    self.sources[1] = open(ns, list, names, buffer)
+    self.sources[1] = check.relay(core.monitor, ns, list, names, buffer)
     for _, link in ipairs(ns.link:list()) do
       names[link.ifindex] = names[link.ifindex] or link.name
     end
@@ -90,9 +81,11 @@ function core.Namespace.monitor(ns, kinds)
   return self
 end
 
-local function check(self)
-  if not self.sources then
-    error("the monitor is closed", 3)
+local function need_open(self)
+  if getmetatable(self) ~= Monitor then
+    check.refuse("a Monitor expected, got %s", check.show(self))
+  elseif not self.sources then
+    check.refuse "the monitor is closed"
   end
 end
 
@@ -111,9 +104,9 @@ end
 -- @tparam[opt] number timeout seconds to wait for it (default: as long as it takes; 0: only what is there)
 -- @treturn ?table nil when none came in time
 function Monitor:next(timeout)
-  check(self)
+  need_open(self)
   if timeout ~= nil and (type(timeout) ~= "number" or timeout < 0 or timeout ~= timeout) then
-    error(("monitor: a timeout is a number of seconds, got %s"):format(tostring(timeout)), 2)
+    check.refuse("monitor: a timeout is a number of seconds, got %s", tostring(timeout))
   end
   local deadline = timeout and core.now() + timeout
   while true do
@@ -142,7 +135,7 @@ end
 --- A descriptor for event loops: readable when `next(0)` has something to say.
 -- It stays the monitor's own. Call `next(0)` until it gives nil, then wait again.
 function Monitor:fd()
-  check(self)
+  need_open(self)
   return self.joint and self.joint:fd() or self.fds[1]
 end
 
@@ -150,7 +143,7 @@ end
 -- What changes after this call still comes as an event.
 -- @treturn table a list for each kind: `{ link = { ... }, route = { ... } }`; for "nft" the ruleset as text
 function Monitor:resync()
-  check(self)
+  need_open(self)
   repeat
     local event = self:next(0)
   until not event

@@ -11,6 +11,7 @@ local handle = require "netns.nft.handle"
 local listing = require "netns.nft.listing"
 local monitor = require "netns.nft.monitor"
 local params = require "netns.nft.params"
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 local session = require "netns.nft.session"
 require "netns.nft.chains"
@@ -25,9 +26,9 @@ local run_options = quote.set "timeout echo"
 
 local function check_text(text, what)
   if type(text) ~= "string" then
-    quote.refuse("%s: nft's text must be a string, got %s", what, type(text))
+    check.refuse("%s: nft's text must be a string, got %s", what, type(text))
   elseif text:find "%z" then
-    quote.refuse("%s: nft's text must not contain NUL bytes", what)
+    check.refuse("%s: nft's text must not contain NUL bytes", what)
   end
   return text
 end
@@ -35,7 +36,7 @@ end
 local function prepare(text, values, what)
   check_text(text, what)
   if values ~= nil and type(values) ~= "table" then
-    quote.refuse("%s: parameters must be a table from names to values, got %s", what, type(values))
+    check.refuse("%s: parameters must be a table from names to values, got %s", what, type(values))
   end
   return values and params.apply(text, values) or text
 end
@@ -61,33 +62,29 @@ end
 -- @usage ns.nft:run("add rule inet filter input ip saddr $src tcp dport $port accept",
 --   { src = "10.0.0.0/24", port = 22 })
 function methods:run(text, values, opts)
-  return quote.guard(function()
-    opts = opts or {}
-    quote.keys(opts, run_options, "nft run")
-    text = prepare(text, values, "nft run")
-    if text_only(text) then
-      return { text = session.run(self.ns, text, { timeout = opts.timeout }, "nft run") }
-    end
-    return commit.write(self, { text = text, op = "nft run" }, told(opts)) or {}
-  end)
+  opts = opts or {}
+  check.keys(opts, run_options, "nft run")
+  text = prepare(text, values, "nft run")
+  if text_only(text) then
+    return { text = session.run(self.ns, text, { timeout = opts.timeout }, "nft run") }
+  end
+  return commit.write(self, { text = text, op = "nft run" }, told(opts)) or {}
 end
 
 --- Run nft commands without committing them.
 -- @return true
 -- @raise netns.Error as `run`
 function methods:check(text, values, opts)
-  return quote.guard(function()
-    opts = opts or {}
-    quote.keys(opts, run_options, "nft check")
-    session.run(self.ns, prepare(text, values, "nft check"), { check = true, timeout = opts.timeout }, "nft check")
-    return true
-  end)
+  opts = opts or {}
+  check.keys(opts, run_options, "nft check")
+  session.run(self.ns, prepare(text, values, "nft check"), { check = true, timeout = opts.timeout }, "nft check")
+  return true
 end
 
 local list_options = quote.set "family table stateless terse timeout"
 
 local function scope(opts, what)
-  quote.keys(opts, list_options, what)
+  check.keys(opts, list_options, what)
   if opts.table then
     return "table " .. quote.table(opts.family or "ip", opts.table)
   end
@@ -101,24 +98,20 @@ end
 --   libnftables-json(5); JSON's null is true
 -- @see add
 function methods:list(opts)
-  return quote.guard(function()
-    return listing.list(self.ns, "list " .. scope(opts or {}, "nft list"), opts)
-  end)
+  return listing.list(self.ns, "list " .. scope(opts or {}, "nft list"), opts)
 end
 
 --- The ruleset as nft's text.
 -- @tparam[opt] table opts as for `list`, and `handle = true`
 function methods:text(opts)
-  return quote.guard(function()
-    local given = {}
-    for key, value in pairs(opts or {}) do
-      given[key] = value
-    end
-    local handles = given.handle
-    given.handle = nil
-    return (session.run(self.ns, "list " .. scope(given, "nft text") .. "\n", { handle = handles,
-      stateless = given.stateless, terse = given.terse, timeout = given.timeout }, "nft list"))
-  end)
+  local given = {}
+  for key, value in pairs(opts or {}) do
+    given[key] = value
+  end
+  local handles = given.handle
+  given.handle = nil
+  return (session.run(self.ns, "list " .. scope(given, "nft text") .. "\n", { handle = handles,
+    stateless = given.stateless, terse = given.terse, timeout = given.timeout }, "nft list"))
 end
 
 --- Add what was listed, here or elsewhere: one transaction.
@@ -126,11 +119,9 @@ end
 -- @tparam[opt] table opts as for `run`
 -- @treturn {table,...} what was created
 function methods:add(list, opts)
-  return quote.guard(function()
-    opts = opts or {}
-    quote.keys(opts, run_options, "nft add")
-    return commit.write(self, { text = listing.commands(list), op = "nft add" }, told(opts)) or {}
-  end)
+  opts = opts or {}
+  check.keys(opts, run_options, "nft add")
+  return commit.write(self, { text = listing.commands(list), op = "nft add" }, told(opts)) or {}
 end
 
 -- Tables that this process made here and that are still the same.
@@ -150,23 +141,21 @@ end
 --   nothing else; `all = true`: everything, of all programs (with `family`: of that family);
 --   `family` and `table`: that table, whoever made it
 function methods:flush(opts)
-  return quote.guard(function()
-    opts = opts or {}
-    quote.keys(opts, quote.set "all family table", "nft flush")
-    local text
-    if opts.table then
-      text = "delete table " .. quote.table(opts.family or "ip", opts.table)
-    elseif opts.all then
-      text = "flush ruleset" .. (opts.family and " " .. quote.family(opts.family) or "")
-    elseif opts.family then
-      quote.refuse "nft flush: with a family, say which table, or all = true"
-    else
-      text = own_tables(self)
-    end
-    if text ~= "" then
-      commit.write(self, { text = text, op = "nft flush" })
-    end
-  end)
+  opts = opts or {}
+  check.keys(opts, quote.set "all family table", "nft flush")
+  local text
+  if opts.table then
+    text = "delete table " .. quote.table(opts.family or "ip", opts.table)
+  elseif opts.all then
+    text = "flush ruleset" .. (opts.family and " " .. quote.family(opts.family) or "")
+  elseif opts.family then
+    check.refuse "nft flush: with a family, say which table, or all = true"
+  else
+    text = own_tables(self)
+  end
+  if text ~= "" then
+    commit.write(self, { text = text, op = "nft flush" })
+  end
 end
 
 --- Collect what a function writes, through any object of this namespace, into one commit.
@@ -175,14 +164,12 @@ end
 -- @return what fn returns
 -- @usage ns.nft:transaction(function() input:flush(); input:rule "tcp dport 22 accept" end)
 function methods:transaction(fn, opts)
-  return quote.guard(function()
-    opts = opts or {}
-    quote.keys(opts, quote.set "timeout", "nft transaction")
-    if type(fn) ~= "function" then
-      quote.refuse("nft transaction: expected a function, got %s", type(fn))
-    end
-    return commit.transaction(self, fn, { timeout = opts.timeout })
-  end)
+  opts = opts or {}
+  check.keys(opts, quote.set "timeout", "nft transaction")
+  if type(fn) ~= "function" then
+    check.refuse("nft transaction: expected a function, got %s", type(fn))
+  end
+  return commit.transaction(self, fn, { timeout = opts.timeout })
 end
 
 --- Changes by anyone, from now on.

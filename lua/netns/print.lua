@@ -5,6 +5,7 @@
 -- `netns.print.table(rows, columns)` prints any sequence of tables. On a terminal, or where the
 -- environment has COLUMNS, lines are kept within the width: wide columns of text are shortened.
 -- @module netns.print
+local check = require "netns.check"
 local core = require "netns.core"
 
 local printing = {}
@@ -156,20 +157,20 @@ local function fit(widths, numeric, limit)
 end
 
 -- Refuse what cannot be printed; the columns as a plain list.
-local function check(rows, columns, boring)
+local function checked_columns(rows, columns, boring)
   if type(rows) ~= "table" then
-    error("print.table: rows must be a list of tables, got " .. type(rows), 3)
+    check.refuse("print.table: rows must be a list of tables, got %s", check.show(rows))
   end
   for name, value in pairs { columns = columns or {}, boring = boring or {} } do
     if type(value) ~= "table" then
-      error(("print.table: %s must be a table, got %s"):format(name, type(value)), 3)
+      check.refuse("print.table: %s must be a table, got %s", name, type(value))
     end
   end
   local plain = columns and {}
   for i = 1, rawlen(columns or {}) do
     plain[i] = rawget(columns, i)
     if type(plain[i]) ~= "string" then
-      error(("print.table: columns[%d] must be a key, got %s"):format(i, type(plain[i])), 3)
+      check.refuse("print.table: columns[%d] must be a key, got %s", i, type(plain[i]))
     end
   end
   return plain
@@ -204,7 +205,7 @@ end
 -- @treturn string lines, without a last newline; "" where there are no rows
 -- @usage print(netns.print.table(ns.link:list(), { "name", "mtu", "up" }))
 function printing.table(rows, columns, boring)
-  columns = check(rows, columns, boring)
+  columns = checked_columns(rows, columns, boring)
   if rawlen(rows) == 0 then
     return ""
   end

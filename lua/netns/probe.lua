@@ -20,6 +20,7 @@
 -- and `shots`: for each packet sent `state` ("answered", "error", "refused", "unsent", "silent"), and where
 -- known `from`, `rtt`, `ttl`, `error` (in words), `type` and `code` (ICMP), `errno`, `mtu`, `duplicates`.
 -- @module netns.probe
+local check = require "netns.check"
 local core = require "netns.core"
 
 local probe = {}
@@ -206,10 +207,10 @@ function probe.address(from, target, family)
   end
 end
 
--- The address and the options without ours; errors are at the caller's caller.
+-- The address and the options without ours.
 local function prepare(what, from, target, opts)
   if opts ~= nil and type(opts) ~= "table" then
-    error(("%s: options must be a table, got %s"):format(what, type(opts)), 3)
+    check.refuse("%s: options must be a table, got %s", what, type(opts))
   end
   local rest, family = {}, nil
   for key, value in pairs(opts or {}) do
@@ -220,29 +221,17 @@ local function prepare(what, from, target, opts)
     end
   end
   if family ~= nil and family ~= "inet" and family ~= "inet6" then
-    error(("%s: family must be \"inet\" or \"inet6\", got %s"):format(what, tostring(family)), 3)
+    check.refuse("%s: family must be \"inet\" or \"inet6\", got %s", what, tostring(family))
   end
-  if type(target) ~= "string" and getmetatable(target) ~= "netns.Namespace" then
-    error(("%s: an address or a Namespace expected, got %s"):format(what, type(target)), 3)
+  if type(target) ~= "string" and (type(target) ~= "userdata" or getmetatable(target) ~= "netns.Namespace") then
+    check.refuse("%s: an address or a Namespace expected, got %s", what, type(target))
   end
   local address = probe.address(from, target, family)
   if not address then
     local of = family and " of family " .. family or ""
-    error(("%s: %s has no global address%s"):format(what, tostring(target), of), 3)
+    check.refuse("%s: %s has no global address%s", what, tostring(target), of)
   end
   return address, rest
-end
-
--- A misuse found in the core carries this file's position: give it the caller's.
-local function adding(probes, kind, ns, address, opts)
-  local ok, number = pcall(probes.add, probes, kind, ns, address, opts)
-  if ok then
-    return number
-  elseif type(number) == "string" then
-    number = number:gsub("^[^\n:]*:%d+: ", "")
-    error(number, 3)
-  end
-  error(number, 0)
 end
 
 -- Many ------------------------------------------------------------------------------------------------------------
@@ -264,7 +253,7 @@ for _, kind in ipairs { "ping", "traceroute", "path_mtu", "tcp", "udp" } do
   -- @treturn integer its number
   Probes[kind] = function(self, ns, target, opts)
     local address, rest = prepare(kind, ns, target, opts)
-    return adding(self, kind, ns, address, rest)
+    return check.relay(check.object(self, "Probes", kind).add, self, kind, ns, address, rest)
   end
 end
 
@@ -295,7 +284,7 @@ end
 
 local function one(ns, kind, address, opts)
   local probes <close> = core.probes()
-  adding(probes, kind, ns, address, opts)
+  check.relay(probes.add, probes, kind, ns, address, opts)
   local _, result = probes:run()()
   if result.ok then
     return result
@@ -311,7 +300,7 @@ end
 --   Fields: `sent received duplicates loss min avg max mdev`
 -- @usage print(red:ping("10.0.0.2", { count = 3, interval = 0.2 }).avg)
 function core.Namespace.ping(ns, target, opts)
-  local address, rest = prepare("ping", ns, target, opts)
+  local address, rest = prepare("ping", check.object(ns, "Namespace", "ping"), target, opts)
   return one(ns, "ping", address, rest)
 end
 
@@ -323,7 +312,7 @@ end
 --   `hop` (its number), `from`, `rtt`, `error`
 -- @usage for _, hop in ipairs(red:traceroute("10.0.9.2").hops) do print(hop.hop, hop.from) end
 function core.Namespace.traceroute(ns, target, opts)
-  local address, rest = prepare("traceroute", ns, target, opts)
+  local address, rest = prepare("traceroute", check.object(ns, "Namespace", "traceroute"), target, opts)
   return one(ns, "traceroute", address, rest)
 end
 
@@ -334,7 +323,7 @@ end
 -- @tparam[opt] table opts see above
 -- @treturn ?table the result, or nil and the result. `mtu`; `hops`: who said what; `silent`: true for a hole
 function core.Namespace.path_mtu(ns, target, opts)
-  local address, rest = prepare("path_mtu", ns, target, opts)
+  local address, rest = prepare("path_mtu", check.object(ns, "Namespace", "path_mtu"), target, opts)
   return one(ns, "path_mtu", address, rest)
 end
 
@@ -344,7 +333,7 @@ local function split_how(what, how)
   for key, value in pairs(how) do
     if key == "tcp" or key == "udp" then
       if kind ~= "ping" then
-        error(("%s: either tcp or udp, not both"):format(what), 3)
+        check.refuse("%s: either tcp or udp, not both", what)
       end
       kind, rest.port = key, value
     elseif key ~= "icmp" then
@@ -352,7 +341,7 @@ local function split_how(what, how)
     end
   end
   if how.icmp ~= nil and (how.icmp ~= true or kind ~= "ping") then
-    error(("%s: icmp must be true, and stands for itself"):format(what), 3)
+    check.refuse("%s: icmp must be true, and stands for itself", what)
   end
   return kind, rest
 end
@@ -365,7 +354,7 @@ end
 --   destination); "rejected" (an ICMP error came); "silent"; "unsent"; for udp `reply`
 -- @usage assert(red:reach("10.0.0.2", { tcp = 22 }))
 function core.Namespace.reach(ns, target, how)
-  local address, rest = prepare("reach", ns, target, how)
+  local address, rest = prepare("reach", check.object(ns, "Namespace", "reach"), target, how)
   local kind, opts = split_how("reach", rest)
   return one(ns, kind, address, opts)
 end
@@ -427,12 +416,17 @@ end
 function probe.matrix(nodes, how)
   local rest = how or {}
   if type(rest) ~= "table" then
-    error(("matrix: options must be a table, got %s"):format(type(rest)), 2)
+    check.refuse("matrix: options must be a table, got %s", check.show(rest))
+  elseif type(nodes) ~= "table" then
+    check.refuse("matrix: nodes must be a list of { name =, netns = }, got %s", check.show(nodes))
   end
   local family = rest.family
   local matrix = setmetatable({ names = {}, failures = {}, pairs = 0, reached = 0 }, Matrix)
   local addresses, asked = {}, {}
   for i, node in ipairs(nodes) do
+    if type(node) ~= "table" or type(node.name) ~= "string" then
+      check.refuse("matrix: node %d must be { name =, netns = }, got %s", i, check.show(node))
+    end
     matrix.names[i], matrix[node.name] = node.name, {}
     if type(node.address) ~= "function" then
       addresses[node] = prepare("matrix", nil, node.address or node.netns, { family = family })
@@ -443,7 +437,7 @@ function probe.matrix(nodes, how)
   local probes <close> = core.probes()
   each_pair(nodes, function(from, to)
     local address = addresses[to] or prepare("matrix", from.netns, to.address(from, to))
-    asked[adding(probes, kind, from.netns, address, opts)] = { from, to }
+    asked[check.relay(probes.add, probes, kind, from.netns, address, opts)] = { from, to }
   end)
   for number, result in probes:run() do
     local from, to = asked[number][1].name, asked[number][2].name

@@ -5,21 +5,27 @@
 -- "net.ipv4.conf.eth0/1.forwarding" for the link eth0.1. Only names below "net" belong to a
 -- network namespace; others are the whole machine's and are refused.
 -- @module netns.sysctl
+local check = require "netns.check"
 local core = require "netns.core"
 
 local swap = { ["."] = "/", ["/"] = "." }
 
+-- A name in a message: what was handed over may be of any length.
+local function short(name)
+  return #name <= 100 and name or name:sub(1, 100) .. " ..."
+end
+
 -- "net.ipv4.ip_forward" -> "net/ipv4/ip_forward"
 local function path_of(name)
   if type(name) ~= "string" then
-    error(("sysctl: a name must be a string such as \"net.ipv4.ip_forward\", got %s"):format(type(name)), 3)
+    check.refuse("sysctl: a name must be a string such as \"net.ipv4.ip_forward\", got %s", type(name))
   end
   local path = name:match "[./]" == "." and name:gsub("[./]", swap) or name
   if path ~= "net" and not path:find "^net/." then
-    error(("sysctl: \"%s\" does not belong to a network namespace: names begin with \"net.\""):format(name), 3)
+    check.refuse("sysctl: \"%s\" does not belong to a network namespace: names begin with \"net.\"", short(name))
   end
   if ("/" .. path .. "/"):find "/%.*/" or path:find "\0" then
-    error(("sysctl: \"%s\" is not the name of a sysctl"):format(name), 3)
+    check.refuse("sysctl: \"%s\" is not the name of a sysctl", short(name))
   end
   return path
 end
@@ -41,7 +47,7 @@ local function text_of(name, value)
   elseif kind == "boolean" then
     return value and "1" or "0"
   end
-  error(("sysctl: %s must be an integer, a string or a boolean, got %s"):format(name, kind), 3)
+  check.refuse("sysctl: %s must be an integer, a string or a boolean, got %s", name, kind)
 end
 
 local namespaces = setmetatable({}, { __mode = "k" }) -- of each Sysctl

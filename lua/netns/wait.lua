@@ -3,6 +3,7 @@
 -- A wait asks at once, and again whenever the kernel tells that something has changed. What the kernel does not
 -- tell (a port, a file, your own function) is asked for again after 1, 2, 4 ... 20 ms.
 -- @module netns.wait
+local check = require "netns.check"
 local core = require "netns.core"
 require "netns.monitor"
 
@@ -198,28 +199,28 @@ local function normalise(what, timeout)
   if type(what) == "function" then
     what = { check = what }
   elseif type(what) ~= "table" then
-    error(("wait: a table or a function expected, got %s"):format(type(what)), 4)
+    check.refuse("wait: a table or a function expected, got %s", type(what))
   end
   local opts = {}
   for key, value in pairs(what) do
     local known = conditions[key] and conditions[key][1] or others[key]
     if not known then
-      error(("wait: unknown key \"%s\"; there are %s"):format(tostring(key), names_of()), 4)
+      check.refuse("wait: unknown key \"%s\"; there are %s", tostring(key), names_of())
     elseif not suits(value, known) then
-      error(("wait: %s must be a %s, got %s"):format(key, known, tostring(value)), 4)
+      check.refuse("wait: %s must be a %s, got %s", key, known, tostring(value))
     end
     opts[key] = value
   end
   for proto, port in pairs(opts.port or {}) do
     if (proto ~= "tcp" and proto ~= "udp") or not suits(port, "port") then
-      error(("wait: port is { tcp = 1 to 65535 } or { udp = ... }, got { %s = %s }"):format(
-        tostring(proto), tostring(port)), 4)
+      check.refuse("wait: port is { tcp = 1 to 65535 } or { udp = ... }, got { %s = %s }", tostring(proto),
+        tostring(port))
     end
     opts[proto] = port
   end
   opts.timeout = timeout or opts.timeout or DEFAULT
   if type(opts.timeout) ~= "number" or opts.timeout < 0 or opts.timeout ~= opts.timeout then
-    error(("wait: the time-out is a number of seconds, got %s"):format(tostring(opts.timeout)), 4)
+    check.refuse("wait: the time-out is a number of seconds, got %s", tostring(opts.timeout))
   end
   return opts
 end
@@ -238,7 +239,7 @@ local function conditions_of(ns, opts)
     return a.what < b.what
   end)
   if #list == 0 then
-    error("wait: nothing to wait for; there are " .. names_of(), 4)
+    check.refuse("wait: nothing to wait for; there are %s", names_of())
   end
   return list
 end
@@ -367,6 +368,7 @@ end
 -- @raise netns.Error ETIMEDOUT, saying what was awaited and what was seen last
 -- @usage blue:wait({ tcp = 80 }, 5)
 function core.Namespace.wait(ns, what, timeout)
+  check.object(ns, "Namespace", "wait")
   return wait_for(ns, what, timeout)
 end
 
@@ -376,8 +378,9 @@ end
 -- @tparam[opt=10] number timeout seconds
 -- @usage red.link:get("eth0"):wait { state = "up" }
 function core.Link.wait(link, what, timeout)
+  check.object(link, "Link", "wait")
   if type(what) ~= "table" then
-    error(("wait: a table expected, got %s"):format(type(what)), 2)
+    check.refuse("wait: a table expected, got %s", check.show(what))
   end
   local opts = { link = link.name }
   for key, value in pairs(what) do
@@ -391,13 +394,10 @@ end
 -- @tparam[opt] table what `proto` "tcp" or "udp" (default both), `listening = true`
 -- @treturn {table,...} `proto family state src sport dst dport dev uid inode recv_q send_q` each
 function core.Namespace.sockets(ns, what)
-  what = what or {}
-  for key, value in pairs(what) do
-    if key ~= "proto" and key ~= "listening" then
-      error(("sockets: unknown key \"%s\"; there are listening, proto"):format(tostring(key)), 2)
-    elseif key == "proto" and value ~= "tcp" and value ~= "udp" then
-      error(("sockets: proto must be \"tcp\" or \"udp\", got %s"):format(tostring(value)), 2)
-    end
+  check.object(ns, "Namespace", "sockets")
+  what = check.options(what, { proto = "string", listening = "boolean" }, "sockets")
+  if what.proto and what.proto ~= "tcp" and what.proto ~= "udp" then
+    check.refuse("sockets: proto must be \"tcp\" or \"udp\", got %s", check.show(what.proto))
   end
   local list = setmetatable({}, core.List)
   for _, proto in ipairs { "tcp", "udp" } do

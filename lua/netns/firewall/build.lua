@@ -4,6 +4,7 @@
 -- it is found again, by any process.
 -- @module netns.firewall.build
 local params = require "netns.nft.params"
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 local stmt = require "netns.nft.stmt"
 
@@ -122,31 +123,29 @@ end
 
 --- Take exactly the recipe's rules out; with the last recipe the table goes. Twice is fine.
 function recipe_methods:undo()
-  quote.guard(function()
-    local nft, key = self.ns.nft, self.key
-    local found = read(self.ns)
-    local rules = found.rules[key]
-    if not rules then
+  local nft, key = self.ns.nft, self.key
+  local found = read(self.ns)
+  local rules = found.rules[key]
+  if not rules then
+    return
+  end
+  local sets = {}
+  for _, t in ipairs(found.tables) do
+    table.move(sets_of(t, key), 1, #sets_of(t, key), #sets + 1, sets)
+  end
+  nft:transaction(function()
+    if #found.keys == 1 then
+      for _, t in ipairs(found.tables) do
+        t:del()
+      end
       return
     end
-    local sets = {}
-    for _, t in ipairs(found.tables) do
-      table.move(sets_of(t, key), 1, #sets_of(t, key), #sets + 1, sets)
+    for _, rule in ipairs(rules) do
+      rule:del()
     end
-    nft:transaction(function()
-      if #found.keys == 1 then
-        for _, t in ipairs(found.tables) do
-          t:del()
-        end
-        return
-      end
-      for _, rule in ipairs(rules) do
-        rule:del()
-      end
-      for _, set in ipairs(sets) do
-        set:del()
-      end
-    end)
+    for _, set in ipairs(sets) do
+      set:del()
+    end
   end)
 end
 
@@ -221,14 +220,14 @@ local function by_family(value, what)
   if not list then
     return nil
   elseif #list == 0 then
-    quote.refuse("%s is an empty list", what)
+    check.refuse("%s is an empty list", what)
   end
   local families = {}
   for _, address in ipairs(list) do
     local family = params.address_family(address)
     if not family then
-      quote.refuse("%s must be an IPv4 or IPv6 address, prefix or range, or a list of them, got %s", what,
-        quote.show(address))
+      check.refuse("%s must be an IPv4 or IPv6 address, prefix or range, or a list of them, got %s", what,
+        check.show(address))
     end
     families[family] = families[family] or {}
     table.insert(families[family], address)
@@ -318,7 +317,7 @@ function build.matches(opts, only)
     end
   end
   if #texts == 0 and not only then
-    quote.refuse "from and to have no family in common"
+    check.refuse "from and to have no family in common"
   end
   return texts
 end
@@ -349,8 +348,8 @@ local function parse_target(to)
   end
   local family = address and not address:find "[/-]" and params.address_family(address)
   if not family or (port and tonumber(port) > 65535) then
-    quote.refuse("firewall.publish: to must be \"ADDRESS:PORT\", \"[IPv6]:PORT\" or an address, got %s",
-      quote.show(to))
+    check.refuse("firewall.publish: to must be \"ADDRESS:PORT\", \"[IPv6]:PORT\" or an address, got %s",
+      check.show(to))
   end
   return address, port and math.tointeger(tonumber(port)), family
 end
@@ -366,7 +365,7 @@ end
 --- The rules of firewall.publish.
 function build.publish(opts, ns)
   if math.type(opts.port) ~= "integer" or opts.port < 1 or opts.port > 65535 then
-    quote.refuse("firewall.publish: port must be an integer from 1 to 65535, got %s", quote.show(opts.port))
+    check.refuse("firewall.publish: port must be an integer from 1 to 65535, got %s", check.show(opts.port))
   end
   local address, port, family = parse_target(opts.to)
   local target_port = port or opts.port
@@ -412,11 +411,11 @@ end
 --- The rules of firewall.isolate.
 function build.isolate(ifaces, ns)
   if #ifaces < 2 then
-    quote.refuse "firewall.isolate: expected a list of two or more interfaces"
+    check.refuse "firewall.isolate: expected a list of two or more interfaces"
   end
   for key in pairs(ifaces) do
     if math.type(key) ~= "integer" then
-      quote.refuse("firewall.isolate: unknown key %s; expected a list of interfaces", quote.show(key))
+      check.refuse("firewall.isolate: unknown key %s; expected a list of interfaces", check.show(key))
     end
   end
   local rules = {}
@@ -428,7 +427,7 @@ function build.isolate(ifaces, ns)
     for j, to in ipairs(ifaces) do
       if i ~= j then
         if from == to then
-          quote.refuse("firewall.isolate: %s is named twice", quote.show(from))
+          check.refuse("firewall.isolate: %s is named twice", check.show(from))
         end
         add("forward_deny", from, to)
         local bridge = master_of(ns, from)

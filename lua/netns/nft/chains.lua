@@ -3,28 +3,27 @@
 local handle = require "netns.nft.handle"
 local listing = require "netns.nft.listing"
 local object = require "netns.nft.object"
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 
 local table_methods = handle.methods {}
 
 --- Remove the rules of all its chains; chains, sets and objects stay.
 function table_methods:flush()
-  quote.guard(handle.write, self, "flush table " .. handle.path_of(self), "table flush")
+  handle.write(self, "flush table " .. handle.path_of(self), "table flush")
 end
 
 --- What is in it, as plain data.
 function table_methods:list()
-  return quote.guard(listing.list, self.nft.ns, "list table " .. handle.path_of(self), { op = "table list" })
+  return listing.list(self.nft.ns, "list table " .. handle.path_of(self), { op = "table list" })
 end
 
 --- Change its flags.
 function table_methods:change(changes)
-  return quote.guard(function()
-    quote.keys(changes, quote.set "flags comment", "table change")
-    local spec = { family = self.spec.family, name = self.spec.name, flags = changes.flags, comment = changes.comment }
-    handle.write(self, object.add("table", spec), "table change")
-    return self
-  end)
+  check.keys(changes, quote.set "flags comment", "table change")
+  local spec = { family = self.spec.family, name = self.spec.name, flags = changes.flags, comment = changes.comment }
+  handle.write(self, object.add("table", spec), "table change")
+  return self
 end
 
 handle.class("table", "netns.Table", table_methods, {
@@ -37,32 +36,28 @@ local chain_methods = handle.methods {}
 
 --- Remove its rules.
 function chain_methods:flush()
-  quote.guard(handle.write, self, "flush chain " .. handle.path_of(self), "chain flush")
+  handle.write(self, "flush chain " .. handle.path_of(self), "chain flush")
 end
 
 --- Give it another name.
 function chain_methods:rename(name)
-  return quote.guard(function()
-    handle.write(self, ("rename chain %s %s"):format(handle.path_of(self), quote.name(name, "chain")), "chain rename")
-    self.spec.name = name
-    return self
-  end)
+  handle.write(self, ("rename chain %s %s"):format(handle.path_of(self), quote.name(name, "chain")), "chain rename")
+  self.spec.name = name
+  return self
 end
 
 local chain_shape = { "type", "hook", "prio", "dev" }
 
 --- Change its policy: `input:set{ policy = "drop" }`.
 function chain_methods:set(changes)
-  return quote.guard(function()
-    quote.keys(changes, quote.set "policy", "chain set")
-    local spec = { family = self.spec.family, table = self.spec.table, name = self.spec.name, policy = changes.policy }
-    local now = handle.need(self)
-    for _, key in ipairs(chain_shape) do
-      spec[key] = now[key]
-    end
-    handle.write(self, object.add("chain", spec), "chain set")
-    return self
-  end)
+  check.keys(changes, quote.set "policy", "chain set")
+  local spec = { family = self.spec.family, table = self.spec.table, name = self.spec.name, policy = changes.policy }
+  local now = handle.need(self)
+  for _, key in ipairs(chain_shape) do
+    spec[key] = now[key]
+  end
+  handle.write(self, object.add("chain", spec), "chain set")
+  return self
 end
 
 --- Its rules, as handles.

@@ -5,6 +5,7 @@
 -- comment = "x" }. The elements of a map have a `value`.
 -- @module netns.nft.elements
 local expr = require "netns.nft.expr"
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 local stmt = require "netns.nft.stmt"
 
@@ -44,7 +45,7 @@ local function key_text(item, types)
     parts[i] = scalar(part, types[i])
   end
   if #parts == 0 then
-    quote.refuse("an element has at least one part, as in { \"10.0.0.1\", timeout = \"1h\" }")
+    check.refuse("an element has at least one part, as in { \"10.0.0.1\", timeout = \"1h\" }")
   end
   return table.concat(parts, " . ")
 end
@@ -59,8 +60,8 @@ local function value_text(value, types)
     elseif verb == "jump" or verb == "goto" then
       return verb .. " " .. quote.name(target, "chain")
     end
-    quote.refuse("a verdict is accept, drop, continue, return, \"jump CHAIN\" or \"goto CHAIN\", got %s",
-      quote.show(value))
+    check.refuse("a verdict is accept, drop, continue, return, \"jump CHAIN\" or \"goto CHAIN\", got %s",
+      check.show(value))
   end
   return key_text(value, types)
 end
@@ -98,13 +99,13 @@ end
 function elements.text(item, types, values, bare)
   if type(item) ~= "table" or is_expression(item) and expr.kinds[next(item)] then
     if values and not bare then
-      quote.refuse("an element of a map is a table with a `value`, as in { %s, value = ... }", quote.show(item))
+      check.refuse("an element of a map is a table with a `value`, as in { %s, value = ... }", check.show(item))
     end
     return scalar(item, types[1])
   end
   for key in pairs(item) do
     if math.type(key) ~= "integer" and not options[key] then
-      quote.keys({ [key] = true }, options, "element")
+      check.keys({ [key] = true }, options, "element")
     end
   end
   local text = key_text(item, types)
@@ -114,11 +115,11 @@ function elements.text(item, types, values, bare)
   text = text .. hanging(item)
   if values then
     if item.value == nil then
-      quote.refuse("an element of a map needs a value: { %s, value = ... }", quote.show(item[1]))
+      check.refuse("an element of a map needs a value: { %s, value = ... }", check.show(item[1]))
     end
     return text .. " : " .. value_text(item.value, values)
   elseif item.value ~= nil then
-    quote.refuse "an element of a set has no value"
+    check.refuse "an element of a set has no value"
   end
   return text
 end
@@ -135,7 +136,7 @@ function elements.list(items, is_map)
     end
     return list
   elseif not is_map and items[1] == nil and next(items) ~= nil then
-    quote.refuse "elements must be a list"
+    check.refuse "elements must be a list"
   end
   return items
 end

@@ -1,5 +1,6 @@
 --- Expressions of libnftables-json(5), as Lua tables, into nft's text.
 -- @module netns.nft.expr
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 
 local expr = {}
@@ -12,31 +13,31 @@ local text_of, operand
 function expr.single(t, what)
   local key, value = next(t)
   if type(key) ~= "string" or next(t, key) ~= nil then
-    quote.refuse("%s must be a table with one key, as in libnftables-json(5)", what)
+    check.refuse("%s must be a table with one key, as in libnftables-json(5)", what)
   end
   return key, value
 end
 
 local function field(t, key, kind)
   if type(t) ~= "table" then
-    quote.refuse("%s must be a table, got %s", kind, quote.show(t))
+    check.refuse("%s must be a table, got %s", kind, check.show(t))
   end
   if t[key] == nil then
-    quote.refuse("%s: %s is missing", kind, key)
+    check.refuse("%s: %s is missing", kind, key)
   end
   return t[key]
 end
 
 local function list_of(t, separator, what, each)
   if type(t) ~= "table" then
-    quote.refuse("%s must be a list, got %s", what, quote.show(t))
+    check.refuse("%s must be a list, got %s", what, check.show(t))
   end
   local parts = {}
   for i, item in ipairs(t) do
     parts[i] = (each or text_of)(item)
   end
   if #parts == 0 then
-    quote.refuse("%s is empty", what)
+    check.refuse("%s is empty", what)
   end
   return table.concat(parts, separator)
 end
@@ -64,9 +65,9 @@ end
 function text_of(value)
   if type(value) ~= "table" then
     if value == nil then
-      quote.refuse "a value is missing"
+      check.refuse "a value is missing"
     elseif type(value) == "function" or type(value) == "userdata" or type(value) == "thread" then
-      quote.refuse("a value cannot be a %s", type(value))
+      check.refuse("a value cannot be a %s", type(value))
     end
     return scalar(value)
   elseif #value > 0 then
@@ -75,12 +76,7 @@ function text_of(value)
   local key, argument = expr.single(value, "an expression")
   local kind = kinds[key]
   if not kind then
-    local names = {}
-    for name in pairs(kinds) do
-      names[#names + 1] = name
-    end
-    local nearest = quote.nearest(key, names)
-    quote.refuse("unknown expression %s%s", quote.show(key), nearest and (" (did you mean %q?)"):format(nearest) or "")
+    check.refuse("unknown expression %s%s", check.show(key), check.hint(key, check.names(kinds)))
   end
   return kind(argument)
 end
@@ -114,7 +110,7 @@ end
 
 function kinds.range(ends)
   if type(ends) ~= "table" or #ends ~= 2 then
-    quote.refuse "a range must be a list of two values"
+    check.refuse "a range must be a list of two values"
   end
   return text_of(ends[1]) .. "-" .. text_of(ends[2])
 end
@@ -168,7 +164,7 @@ local elem_keys = quote.set "val timeout expires comment counter limit quota las
 --- An element with what hangs on it: { elem = { val = ..., timeout = ..., comment = ... } }.
 function kinds.elem(e)
   field(e, "val", "elem")
-  quote.keys(e, elem_keys, "elem")
+  check.keys(e, elem_keys, "elem")
   local parts = { text_of(e.val) }
   for _, name in ipairs { "counter", "limit", "quota", "ct count" } do
     if e[name] ~= nil then

@@ -8,7 +8,7 @@ local core = require "netns.core"
 local commit = require "netns.nft.commit"
 local listing = require "netns.nft.listing"
 local object = require "netns.nft.object"
-local quote = require "netns.nft.quote"
+local check = require "netns.check"
 
 local handle = {}
 
@@ -41,7 +41,7 @@ function handle.class(kind, name, methods, properties, nouns)
     if methods[key] then
       return methods[key]
     elseif properties and properties[key] then
-      return quote.guard(properties[key], h)
+      return properties[key](h)
     elseif contains[key] then
       local noun = handle.noun(rawget(h, "nft"), key, h)
       rawset(h, key, noun)
@@ -116,7 +116,7 @@ local function complete(noun, given, op)
   if type(given) == "string" then
     given = { name = given }
   elseif type(given) ~= "table" then
-    quote.refuse("%s %s: expected a name or a table, got %s", noun.kind, op, type(given))
+    check.refuse("%s %s: expected a name or a table, got %s", noun.kind, op, type(given))
   elseif getmetatable(given) == handle.classes[noun.kind].__metatable then
     given = given.spec
   end
@@ -126,7 +126,7 @@ local function complete(noun, given, op)
   if noun.parent then
     for key, value in pairs { family = noun.parent.spec.family, table = noun.parent.spec.name } do
       if spec[key] ~= nil and spec[key] ~= value then
-        quote.refuse("%s %s: %s is %s here, got %s", noun.kind, op, key, value, quote.show(spec[key]))
+        check.refuse("%s %s: %s is %s here, got %s", noun.kind, op, key, value, check.show(spec[key]))
       end
       spec[key] = value
     end
@@ -134,7 +134,7 @@ local function complete(noun, given, op)
     spec.family = spec.family == nil and "ip" or spec.family
   end
   if spec.name == nil then
-    quote.refuse("%s %s: name is missing", noun.kind, op)
+    check.refuse("%s %s: name is missing", noun.kind, op)
   end
   return spec
 end
@@ -163,7 +163,7 @@ function noun_meta.__call(noun, parent, given)
   if parent ~= (noun.parent or noun.nft) then
     error(("call it as a method: %s{...} with a colon before the name"):format(noun.kind), 2)
   end
-  return quote.guard(create, noun, given, "add", function(spec)
+  return create(noun, given, "add", function(spec)
     return object.add(noun.kind, spec)
   end)
 end
@@ -177,7 +177,7 @@ end
 -- @return the handle
 -- @raise netns.Error, EEXIST where it is there
 function noun_methods:add(spec)
-  return quote.guard(create, self, spec, "add", function(full)
+  return create(self, spec, "add", function(full)
     return object.add(self.kind, full, "create")
   end)
 end
@@ -188,7 +188,7 @@ local changed_in_place = { table = true, chain = true }
 --- Create one, or change the one that is there. What a table or chain holds stays; other objects
 -- are made anew, which nft refuses while a rule uses them.
 function noun_methods:replace(spec)
-  return quote.guard(create, self, spec, "replace", function(full)
+  return create(self, spec, "replace", function(full)
     local text = object.add(self.kind, full)
     if changed_in_place[self.kind] then
       return text
@@ -199,35 +199,29 @@ end
 
 --- The handle of one that exists; nil where there is none.
 function noun_methods:get(name)
-  return quote.guard(function()
-    local spec = complete(self, name, "get")
-    local o = handle.fetch(self.nft, self.kind, spec)
-    return o and handle.new(self.nft, self.kind, o)
-  end)
+  local spec = complete(self, name, "get")
+  local o = handle.fetch(self.nft, self.kind, spec)
+  return o and handle.new(self.nft, self.kind, o)
 end
 
 --- A handle, without asking whether there is such an object.
 -- @tparam table|string spec its keys, or its name
 function noun_methods:handle(spec)
-  return quote.guard(function()
-    return handle.new(self.nft, self.kind, complete(self, spec, "handle"))
-  end)
+  return handle.new(self.nft, self.kind, complete(self, spec, "handle"))
 end
 
 --- All of them, as plain data.
 -- @treturn {table,...} keys as in libnftables-json(5)
 function noun_methods:list()
-  return quote.guard(function()
-    local where = self.parent and " table " .. object.path("table", self.parent.spec) or ""
-    local command = self.parent and "list" .. where or "list tables"
-    local found = {}
-    for _, entry in ipairs(listing.list(self.nft.ns, command, { op = self.kind .. " list" })) do
-      if entry[self.kind] then
-        found[#found + 1] = entry[self.kind]
-      end
+  local where = self.parent and " table " .. object.path("table", self.parent.spec) or ""
+  local command = self.parent and "list" .. where or "list tables"
+  local found = {}
+  for _, entry in ipairs(listing.list(self.nft.ns, command, { op = self.kind .. " list" })) do
+    if entry[self.kind] then
+      found[#found + 1] = entry[self.kind]
     end
-    return found
-  end)
+  end
+  return found
 end
 
 --- The handles of all of them, for a loop: `for chain in fw.chain:each() do`.
@@ -241,10 +235,8 @@ end
 
 --- Delete one, by name.
 function noun_methods:del(name)
-  return quote.guard(function()
-    local spec = complete(self, name, "del")
-    handle.write(handle.new(self.nft, self.kind, spec), object.delete(self.kind, spec), self.kind .. " del")
-  end)
+  local spec = complete(self, name, "del")
+  handle.write(handle.new(self.nft, self.kind, spec), object.delete(self.kind, spec), self.kind .. " del")
 end
 
 -- ---- what every handle can --------------------------------------------------------------
@@ -253,19 +245,19 @@ local common = {}
 
 --- Delete it.
 function common:del()
-  quote.guard(handle.write, self, object.delete(self.kind, self.spec), self.kind .. " del")
+  handle.write(self, object.delete(self.kind, self.spec), self.kind .. " del")
 end
 
 common.delete = common.del
 
 --- Its keys as the kernel has them now, as plain data.
 function common:get()
-  return (quote.guard(handle.need, self))
+  return (handle.need(self))
 end
 
 --- Whether it is there.
 function common:exists()
-  return quote.guard(handle.fetch, self.nft, self.kind, self.spec) ~= nil
+  return handle.fetch(self.nft, self.kind, self.spec) ~= nil
 end
 
 --- Methods for a class: its own and those every handle has.

@@ -7,6 +7,7 @@
 local elements = require "netns.nft.elements"
 local expr = require "netns.nft.expr"
 local object = require "netns.nft.object"
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 local session = require "netns.nft.session"
 local stmt = require "netns.nft.stmt"
@@ -130,7 +131,7 @@ local rule_keys = quote.set "family table chain handle expr comment text index p
 --- A rule of a listing as text, without the command.
 function listing.rule_text(rule)
   if rule.expr == nil and rule.text == nil then
-    quote.refuse "rule: expr (a list of statements) is missing"
+    check.refuse "rule: expr (a list of statements) is missing"
   end
   return stmt.rule(rule.expr or rule.text) .. (rule.comment and " comment " .. quote.comment(rule.comment) or "")
 end
@@ -149,7 +150,7 @@ end
 
 local function commands_for(kind, o, out)
   if kind == "rule" then
-    quote.keys(o, rule_keys, "rule")
+    check.keys(o, rule_keys, "rule")
     out[#out + 1] = ("add rule %s %s %s"):format(quote.table(o.family, o.table), quote.name(o.chain, "chain"),
       listing.rule_text(o))
     return
@@ -170,24 +171,19 @@ end
 function listing.commands(list)
   local order, out = {}, {}
   if type(list) ~= "table" then
-    quote.refuse("a ruleset must be a list of objects such as { table = {...} }, got %s", quote.show(list))
+    check.refuse("a ruleset must be a list of objects such as { table = {...} }, got %s", check.show(list))
   end
   for i, entry in ipairs(list) do
     if type(entry) ~= "table" then
-      quote.refuse("entry %d of a ruleset must be a table, got %s", i, quote.show(entry))
+      check.refuse("entry %d of a ruleset must be a table, got %s", i, check.show(entry))
     end
     local kind, o = expr.single(entry, ("entry %d of a ruleset"):format(i))
     if kind ~= "metainfo" then
-      local names = {}
-      for name in pairs(ranks) do
-        names[#names + 1] = name
-      end
       if not ranks[kind] then
-        local nearest = quote.nearest(kind, names)
-        quote.refuse("entry %d of a ruleset: unknown kind %s%s", i, quote.show(kind),
-          nearest and (" (did you mean %q?)"):format(nearest) or "")
+        check.refuse("entry %d of a ruleset: unknown kind %s%s", i, check.show(kind),
+          check.hint(tostring(kind), check.names(ranks)))
       elseif type(o) ~= "table" then
-        quote.refuse("entry %d of a ruleset: %s must be a table, got %s", i, kind, quote.show(o))
+        check.refuse("entry %d of a ruleset: %s must be a table, got %s", i, kind, check.show(o))
       end
       order[#order + 1] = { rank = ranks[kind], number = i, kind = kind, object = o }
     end

@@ -5,6 +5,7 @@
 -- beside them (`priority` for prio, `device` for dev).
 -- @module netns.nft.object
 local expr = require "netns.nft.expr"
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 local stmt = require "netns.nft.stmt"
 
@@ -22,7 +23,7 @@ local function type_words(value, what)
       return quote.keyword(word, what)
     end)
   elseif type(value) ~= "string" or not value:find "^[%a_][%w_ .]*$" then
-    quote.refuse("%s must be a type of nft such as \"ipv4_addr\" or a list of them, got %s", what, quote.show(value))
+    check.refuse("%s must be a type of nft such as \"ipv4_addr\" or a list of them, got %s", what, check.show(value))
   end
   return value
 end
@@ -35,7 +36,7 @@ local function priority(value)
     and value:find "^%a+%s*$" or type(value) == "string" and value:find "^%a+%s*[+-]%s*%d+%s*$" then
     return value
   end
-  quote.refuse("priority must be an integer or a word such as \"filter\" or \"dstnat + 5\", got %s", quote.show(value))
+  check.refuse("priority must be an integer or a word such as \"filter\" or \"dstnat + 5\", got %s", check.show(value))
 end
 
 local function devices(value)
@@ -49,8 +50,8 @@ end
 --- The name of an interface between quotation marks.
 function object.ifname(name)
   if type(name) ~= "string" or #name == 0 or #name > 15 or name:find '[/%s%c"]' then
-    quote.refuse("the name of an interface has 1 to 15 bytes, without blanks, slashes and quotation marks, got %s",
-      quote.show(name))
+    check.refuse("the name of an interface has 1 to 15 bytes, without blanks, slashes and quotation marks, got %s",
+      check.show(name))
   end
   return '"' .. name .. '"'
 end
@@ -73,7 +74,7 @@ local function chain_lines(lines, o)
   if hook == nil then
     for _, key in ipairs { "type", "priority", "prio", "policy", "device", "dev" } do
       if o[key] ~= nil then
-        quote.refuse("chain: %s needs a hook (prerouting, input, forward, output, postrouting, ingress or egress)", key)
+        check.refuse("chain: %s needs a hook (prerouting, input, forward, output, postrouting, ingress or egress)", key)
       end
     end
     return
@@ -96,12 +97,12 @@ end
 
 local function key_type(o, kind)
   if (o.type == nil) == (o.typeof == nil) then
-    quote.refuse("%s: exactly one of type and typeof must be given", kind)
+    check.refuse("%s: exactly one of type and typeof must be given", kind)
   end
   if o.typeof then
     local text = o.typeof
     if type(text) ~= "string" or text:find '[^%w_ .,@:&|()<>%-]' then
-      quote.refuse("%s: typeof must be an expression of nft such as \"ip saddr\", got %s", kind, quote.show(text))
+      check.refuse("%s: typeof must be an expression of nft such as \"ip saddr\", got %s", kind, check.show(text))
     end
     return "typeof " .. text
   end
@@ -163,7 +164,7 @@ end
 
 local function need(o, key, kind)
   if o[key] == nil then
-    quote.refuse("%s: %s is missing", kind, key)
+    check.refuse("%s: %s is missing", kind, key)
   end
   return o[key]
 end
@@ -262,7 +263,7 @@ end
 -- @tparam[opt="add"] string verb "add" or "create"
 function object.add(kind, o, verb)
   local row = object.kinds[kind]
-  quote.keys(o, row.keys, kind)
+  check.keys(o, row.keys, kind)
   local lines = {}
   row.lines(lines, o)
   add_comment(lines, o)

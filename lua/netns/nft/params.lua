@@ -5,6 +5,7 @@
 -- an integer or a string, quoted. A list becomes a set of its values.
 -- @module netns.nft.params
 local object = require "netns.nft.object"
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 
 local params = {}
@@ -52,10 +53,10 @@ local address_kinds = {
 
 -- "10.0.0.1", "10.0.0.0/24", "10.0.0.1-10.0.0.9" -> nft's text, or nil
 local function address(value, family)
-  local _, check, bits = table.unpack(address_kinds[family])
+  local _, suits, bits = table.unpack(address_kinds[family])
   if type(value) ~= "string" then
     return nil
-  elseif check(value) then
+  elseif suits(value) then
     return value
   end
   local addr, len = value:match "^(.-)/(%d%d?%d?)$"
@@ -76,13 +77,13 @@ local checks = {}
 for family, row in pairs(address_kinds) do
   checks[family] = function(value, name)
     return address(value, family)
-      or quote.refuse("$%s must be %s, a prefix or a range, got %s", name, row[1], quote.show(value))
+      or check.refuse("$%s must be %s, a prefix or a range, got %s", name, row[1], check.show(value))
   end
 end
 
 function checks.address(value, name)
   return address(value, "ip") or address(value, "ip6")
-    or quote.refuse("$%s must be an IPv4 or IPv6 address, got %s", name, quote.show(value))
+    or check.refuse("$%s must be an IPv4 or IPv6 address, got %s", name, check.show(value))
 end
 
 function checks.port(value, name)
@@ -100,22 +101,22 @@ function checks.port(value, name)
       return quote.string(value, "$" .. name)
     end
   end
-  quote.refuse("$%s must be a port (0 to 65535), a range of ports or the name of a service, got %s", name,
-    quote.show(value))
+  check.refuse("$%s must be a port (0 to 65535), a range of ports or the name of a service, got %s", name,
+    check.show(value))
 end
 
 -- An interface by its name and no other: a * at the end is not a pattern.
 function checks.ifname(value, name)
   if type(value) ~= "string" or #value == 0 or #value > 15 or value:find '[/%s%c"\\]' then
-    quote.refuse("$%s must be the name of an interface (1 to 15 bytes, without blanks, slashes and quotation marks), "
-      .. "got %s", name, quote.show(value))
+    check.refuse("$%s must be the name of an interface (1 to 15 bytes, without blanks, slashes and quotation marks), "
+      .. "got %s", name, check.show(value))
   end
   return (object.ifname(value):gsub("%*", "\\*"))
 end
 
 function checks.name(value, name)
   if type(value) ~= "string" then
-    quote.refuse("$%s must be a name, got %s", name, quote.show(value))
+    check.refuse("$%s must be a name, got %s", name, check.show(value))
   end
   return quote.name(value, "parameter $" .. name)
 end
@@ -139,7 +140,7 @@ function checks.other(value, name)
   elseif kind == "string" then
     return address(value, "ip") or address(value, "ip6") or quote.string(value, "$" .. name)
   end
-  quote.refuse("$%s must be a string, an integer or a list of them, got %s", name, kind)
+  check.refuse("$%s must be a string, an integer or a list of them, got %s", name, kind)
 end
 
 -- Patterns of what stands before, the first that fits counts.
@@ -214,16 +215,16 @@ local function value_text(value, context, name)
   if context == "first" then
     context = family_words[value] and "family" or "name"
   end
-  local check = checks[context]
+  local text_of = checks[context]
   if type(value) ~= "table" then
-    return check(value, name), context
+    return text_of(value, name), context
   end
   local parts = {}
   for i, item in ipairs(value) do
-    parts[i] = check(item, name)
+    parts[i] = text_of(item, name)
   end
   if #parts == 0 then
-    quote.refuse("$%s is an empty list: nft knows no empty set in a rule", name)
+    check.refuse("$%s is an empty list: nft knows no empty set in a rule", name)
   end
   return "{ " .. table.concat(parts, ", ") .. " }", context
 end
@@ -256,7 +257,7 @@ function params.apply(text, values)
   local out, used = {}, {}
   for name in pairs(values) do
     if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then
-      quote.refuse("the name of a parameter is letters, digits and _, got %s", quote.show(name))
+      check.refuse("the name of a parameter is letters, digits and _, got %s", check.show(name))
     end
   end
   local function put(piece)
@@ -265,7 +266,7 @@ function params.apply(text, values)
   scan(text, function(quoted)
     for name in quoted:gmatch "%$([%a_][%w_]*)" do
       if quoted:find '^"' and values[name] ~= nil then
-        quote.refuse("write $%s without quotation marks around it: it is quoted already", name)
+        check.refuse("write $%s without quotation marks around it: it is quoted already", name)
       end
     end
     put(quoted)
@@ -286,7 +287,7 @@ function params.apply(text, values)
   end)
   for name in pairs(values) do
     if not used[name] then
-      quote.refuse("there is no $%s in the text", name)
+      check.refuse("there is no $%s in the text", name)
     end
   end
   return (table.concat(out):gsub("\1", ""))

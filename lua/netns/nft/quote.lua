@@ -4,71 +4,21 @@
 -- an interface), and nothing but a quotation mark ends it. So every string is quoted; names of
 -- tables, chains, sets and objects may not be, and must look like names.
 -- @module netns.nft.quote
-local spelling = require "netns.spelling"
+local check = require "netns.check"
 
 local quote = {}
-
-local shown = 60
-
---- A value in a message: quoted, cut, control characters replaced.
-function quote.show(value)
-  if type(value) ~= "string" then
-    return tostring(value)
-  end
-  local text = value:gsub("%c", "?")
-  if #text > shown then
-    text = text:sub(1, shown) .. "..."
-  end
-  return '"' .. text .. '"'
-end
-
---- Raise an ordinary error, without a position: the caller's is added above.
-function quote.refuse(format, ...)
-  error(setmetatable({ text = format:format(...) }, quote.Refusal), 0)
-end
-
-quote.Refusal = {
-  __name = "netns.nft.Refusal",
-  __tostring = function(refusal)
-    return refusal.text
-  end,
-}
-
---- Call fn; what quote.refuse raised in it becomes an ordinary error at the user's line.
-function quote.guard(fn, ...)
-  local function finish(ok, ...)
-    if ok then
-      return ...
-    end
-    local err = ...
-    if getmetatable(err) ~= quote.Refusal then
-      error(err, 0)
-    end
-    local level = 2
-    while true do -- the first function that is not ours
-      local info = debug.getinfo(level, "Sl")
-      if not info then
-        error(err.text, 0)
-      elseif info.what ~= "C" and not info.source:find "netns/nft[/.]" and not info.source:find "netns/firewall" then
-        error(("%s:%d: %s"):format(info.short_src, info.currentline, err.text), 0)
-      end
-      level = level + 1
-    end
-  end
-  return finish(pcall(fn, ...))
-end
 
 --- The name of a table, chain, set or object, as it stands in nft's text.
 -- @tparam string name
 -- @tparam string what "table", "chain", for the message
 function quote.name(name, what)
   if type(name) ~= "string" then
-    quote.refuse("the name of a %s must be a string, got %s", what, type(name))
+    check.refuse("the name of a %s must be a string, got %s", what, type(name))
   elseif not name:find "^[%a_.][%w_./\\-]*$" then
-    quote.refuse("%s is not the name of a %s: a name is letters, digits and _ . / \\ -, and begins with a letter, "
-      .. "_ or .", quote.show(name), what)
+    check.refuse("%s is not the name of a %s: a name is letters, digits and _ . / \\ -, and begins with a letter, "
+      .. "_ or .", check.show(name), what)
   elseif #name > 255 then
-    quote.refuse("the name of a %s has at most 255 bytes, %s has %d", what, quote.show(name), #name)
+    check.refuse("the name of a %s has at most 255 bytes, %s has %d", what, check.show(name), #name)
   end
   return name
 end
@@ -76,10 +26,10 @@ end
 --- A string between quotation marks.
 function quote.string(text, what)
   if type(text) ~= "string" then
-    quote.refuse("%s must be a string, got %s", what, type(text))
+    check.refuse("%s must be a string, got %s", what, type(text))
   elseif text:find '["\n\r%z]' then
-    quote.refuse("%s must not contain quotation marks, line breaks or NUL bytes, which nft cannot quote, got %s",
-      what, quote.show(text))
+    check.refuse("%s must not contain quotation marks, line breaks or NUL bytes, which nft cannot quote, got %s",
+      what, check.show(text))
   end
   return '"' .. text .. '"'
 end
@@ -88,7 +38,7 @@ end
 function quote.comment(text)
   local quoted = quote.string(text, "a comment")
   if #text > 128 then
-    quote.refuse("a comment has at most 128 bytes, %s has %d", quote.show(text), #text)
+    check.refuse("a comment has at most 128 bytes, %s has %d", check.show(text), #text)
   end
   return quoted
 end
@@ -97,7 +47,7 @@ end
 function quote.log_prefix(text)
   local quoted = quote.string(text, "a log prefix")
   if #text > 127 then
-    quote.refuse("a log prefix has at most 127 bytes, %s has %d", quote.show(text), #text)
+    check.refuse("a log prefix has at most 127 bytes, %s has %d", check.show(text), #text)
   end
   return quoted
 end
@@ -109,13 +59,13 @@ function quote.word(word, words, what)
       return word
     end
   end
-  quote.refuse("%s must be one of %s, got %s", what, table.concat(words, ", "), quote.show(word))
+  check.refuse("%s must be one of %s, got %s", what, table.concat(words, ", "), check.show(word))
 end
 
 --- A keyword that is not known beforehand ("saddr", "ip saddr", "nd-router-advert").
 function quote.keyword(word, what)
   if type(word) ~= "string" or not word:find "^[%a_][%w_%- ]*$" then
-    quote.refuse("%s must be a word of nft, got %s", what, quote.show(word))
+    check.refuse("%s must be a word of nft, got %s", what, check.show(word))
   end
   return word
 end
@@ -126,9 +76,9 @@ function quote.integer(value, what, min, max)
     or (math.type(value) == "float" and math.tointeger(value)) or nil
   if not n or n < (min or math.mininteger) or n > (max or math.maxinteger) then
     if min and max then
-      quote.refuse("%s must be an integer from %d to %d, got %s", what, min, max, quote.show(value))
+      check.refuse("%s must be an integer from %d to %d, got %s", what, min, max, check.show(value))
     end
-    quote.refuse("%s must be an integer, got %s", what, quote.show(value))
+    check.refuse("%s must be an integer, got %s", what, check.show(value))
   end
   return ("%d"):format(n)
 end
@@ -151,37 +101,7 @@ function quote.time(value, what)
   elseif type(value) == "string" and value:find "^[%ddhms]+$" and value:find "^%d" then
     return value:find "%a$" and value or value .. "s"
   end
-  quote.refuse("%s must be seconds or a time such as \"1h30m\", got %s", what, quote.show(value))
-end
-
---- Refuse keys of `t` that are not among `keys` (a set), with the nearest spelling.
-function quote.keys(t, keys, what)
-  for key in pairs(t) do
-    if not keys[key] then
-      local names, nearest = {}, nil
-      for name in pairs(keys) do
-        names[#names + 1] = name
-      end
-      table.sort(names)
-      if type(key) == "string" then
-        nearest = quote.nearest(key, names)
-      end
-      quote.refuse("%s: unknown key %s%s", what, quote.show(key),
-        nearest and (" (did you mean \"%s\"?)"):format(nearest) or "; there are " .. table.concat(names, ", "))
-    end
-  end
-end
-
---- The word nearest to another, at most a third of its letters apart; nil where none is.
-function quote.nearest(word, words)
-  local best, found = #word // 3 + 2, nil
-  for _, candidate in ipairs(words) do
-    local d = spelling.distance(word, candidate)
-    if d < best then
-      best, found = d, candidate
-    end
-  end
-  return found
+  check.refuse("%s must be seconds or a time such as \"1h30m\", got %s", what, check.show(value))
 end
 
 --- A set of words, for quote.keys.

@@ -5,6 +5,7 @@ local commit = require "netns.nft.commit"
 local handle = require "netns.nft.handle"
 local listing = require "netns.nft.listing"
 local params = require "netns.nft.params"
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 local session = require "netns.nft.session"
 local stmt = require "netns.nft.stmt"
@@ -35,13 +36,13 @@ end
 
 local function need_handle(r, what)
   if r.deleted then
-    quote.refuse("%s: the rule is deleted", what)
+    check.refuse("%s: the rule is deleted", what)
   elseif r.handle then
     return r.handle
   elseif r.op and not r.op.sent then
-    quote.refuse("%s: the rule waits for the end of its transaction and has no handle yet", what)
+    check.refuse("%s: the rule waits for the end of its transaction and has no handle yet", what)
   end
-  quote.refuse("%s: the rule's handle is not known: there were more events than the kernel keeps",
+  check.refuse("%s: the rule's handle is not known: there were more events than the kernel keeps",
     what)
 end
 
@@ -65,9 +66,9 @@ local function position(target, chain, what)
   if math.type(target) == "integer" then
     return target
   elseif getmetatable(target) ~= "netns.Rule" then
-    quote.refuse("rule add: %s must be a Rule or a handle, got %s", what, quote.show(target))
+    check.refuse("rule add: %s must be a Rule or a handle, got %s", what, check.show(target))
   elseif chain_of(target.spec) ~= handle.path_of(chain) then
-    quote.refuse("rule add: %s is a rule of another chain, %s", what, chain_of(target.spec))
+    check.refuse("rule add: %s is a rule of another chain, %s", what, chain_of(target.spec))
   end
   return target.handle or target
 end
@@ -75,7 +76,7 @@ end
 -- In the same transaction, the place among the ops decides: where both rules are appended.
 local function place_beside(target, offset)
   if not target.op or target.op.placed then
-    quote.refuse "rule add: a rule that waits for its commit and has a position itself cannot be a position"
+    check.refuse "rule add: a rule that waits for its commit and has a position itself cannot be a position"
   end
   return function(ops)
     for i, op in ipairs(ops) do
@@ -83,7 +84,7 @@ local function place_beside(target, offset)
         return i + offset
       end
     end
-    quote.refuse "rule add: the rule that is the position belongs to another transaction"
+    check.refuse "rule add: the rule that is the position belongs to another transaction"
   end
 end
 
@@ -94,7 +95,7 @@ local function head(chain, opts)
     given = given + (opts[key] and 1 or 0)
   end
   if given > 1 then
-    quote.refuse "rule add: only one of before, after, first and index can be given"
+    check.refuse "rule add: only one of before, after, first and index can be given"
   end
   local path = handle.path_of(chain)
   if opts.first then
@@ -119,7 +120,7 @@ end
 
 local function add_rule(chain, given, opts)
   opts = opts or {}
-  quote.keys(opts, rule_options, "rule add")
+  check.keys(opts, rule_options, "rule add")
   local start, at = head(chain, opts)
   local rule = new_rule(chain)
   local text = rule_text(given, opts)
@@ -160,26 +161,22 @@ end
 
 --- The rule as the kernel has it: expr, comment, handle.
 function rule_methods:get()
-  return (quote.guard(need, self, "rule get"))
+  return (need(self, "rule get"))
 end
 
 function rule_methods:exists()
-  return quote.guard(function()
-    return self.handle and not self.deleted and fetch(self) ~= nil or false
-  end)
+  return self.handle and not self.deleted and fetch(self) ~= nil or false
 end
 
 --- Delete it.
 function rule_methods:del()
-  quote.guard(function()
-    if self.op and self.op.transaction and not self.handle then
-      commit.withdraw(self.op)
-    else
-      local where = ("%s handle %d"):format(chain_of(self.spec), need_handle(self, "rule del"))
-      commit.write(self.nft, { text = "delete rule " .. where, op = "rule del", object = where })
-    end
-    self.deleted = true
-  end)
+  if self.op and self.op.transaction and not self.handle then
+    commit.withdraw(self.op)
+  else
+    local where = ("%s handle %d"):format(chain_of(self.spec), need_handle(self, "rule del"))
+    commit.write(self.nft, { text = "delete rule " .. where, op = "rule del", object = where })
+  end
+  self.deleted = true
 end
 
 rule_methods.delete = rule_methods.del
@@ -188,19 +185,17 @@ rule_methods.delete = rule_methods.del
 -- @tparam string|table given as for chain:rule
 -- @tparam[opt] table opts `comment`, `params`
 function rule_methods:replace(given, opts)
-  return quote.guard(function()
-    opts = opts or {}
-    quote.keys(opts, quote.set "comment params", "rule replace")
-    local text = rule_text(given, opts)
-    if self.op and self.op.transaction and not self.handle then
-      self.op.text = self.op.text:match "^%l+ rule %S+ %S+ %S+" .. " " .. text
-      return self
-    end
-    commit.write(self.nft, { text = ("replace rule %s handle %d %s"):format(chain_of(self.spec),
-      need_handle(self, "rule replace"), text), op = "rule replace", object = chain_of(self.spec) .. " handle "
-      .. self.handle, rule = self })
+  opts = opts or {}
+  check.keys(opts, quote.set "comment params", "rule replace")
+  local text = rule_text(given, opts)
+  if self.op and self.op.transaction and not self.handle then
+    self.op.text = self.op.text:match "^%l+ rule %S+ %S+ %S+" .. " " .. text
     return self
-  end)
+  end
+  commit.write(self.nft, { text = ("replace rule %s handle %d %s"):format(chain_of(self.spec),
+    need_handle(self, "rule replace"), text), op = "rule replace", object = chain_of(self.spec) .. " handle "
+    .. self.handle, rule = self })
+  return self
 end
 
 -- The argument of the first statement of a kind.
@@ -216,19 +211,17 @@ end
 -- what passes between reading and writing is not counted.
 -- @treturn ?table the counter as it was: packets and bytes
 function rule_methods:reset()
-  return quote.guard(function()
-    local now = need(self, "rule reset")
-    local counter, quota = find_statement(now, "counter"), find_statement(now, "quota")
-    local was = counter and { packets = counter.packets, bytes = counter.bytes }
-    if counter then
-      counter.packets, counter.bytes = 0, 0
-    end
-    if quota then
-      quota.used, quota.used_unit = nil, nil
-    end
-    self:replace(now)
-    return was
-  end)
+  local now = need(self, "rule reset")
+  local counter, quota = find_statement(now, "counter"), find_statement(now, "quota")
+  local was = counter and { packets = counter.packets, bytes = counter.bytes }
+  if counter then
+    counter.packets, counter.bytes = 0, 0
+  end
+  if quota then
+    quota.used, quota.used_unit = nil, nil
+  end
+  self:replace(now)
+  return was
 end
 
 -- The text of the rule, as nft lists it.
@@ -263,7 +256,7 @@ function rule_meta.__index(r, key)
   if rule_methods[key] then
     return rule_methods[key]
   elseif rule_properties[key] then
-    return quote.guard(rule_properties[key], r)
+    return rule_properties[key](r)
   end
 end
 
@@ -288,28 +281,26 @@ local noun_meta = { __name = "netns.nft.Noun", __metatable = "netns.nft.Noun", _
 --   `params` (values for `$name` in the text)
 -- @treturn Rule
 function noun_methods:add(given, opts)
-  return quote.guard(add_rule, self.parent, given, opts)
+  return add_rule(self.parent, given, opts)
 end
 
 function noun_meta.__call(noun, chain, given, opts)
   if chain ~= noun.parent then
     error("call it as a method: chain:rule(...)", 2)
   end
-  return quote.guard(add_rule, chain, given, opts)
+  return add_rule(chain, given, opts)
 end
 
 --- All rules of the chain, in order, as Rules that hold what was listed in `spec`.
 function noun_methods:list()
-  return quote.guard(function()
-    local rules = {}
-    local command = "list chain " .. handle.path_of(self.parent)
-    for _, entry in ipairs(listing.list(self.nft.ns, command, { op = "rule list" })) do
-      if entry.rule then
-        rules[#rules + 1] = new_rule(self.parent, entry.rule)
-      end
+  local rules = {}
+  local command = "list chain " .. handle.path_of(self.parent)
+  for _, entry in ipairs(listing.list(self.nft.ns, command, { op = "rule list" })) do
+    if entry.rule then
+      rules[#rules + 1] = new_rule(self.parent, entry.rule)
     end
-    return rules
-  end)
+  end
+  return rules
 end
 
 --- The Rule of a listed rule, without asking whether it is there.
@@ -328,11 +319,9 @@ end
 
 --- The rule with a handle; nil where there is none.
 function noun_methods:get(number)
-  return quote.guard(function()
-    quote.integer(number, "rule get: handle", 1)
-    local rule = new_rule(self.parent, { handle = number })
-    return fetch(rule) and rule
-  end)
+  quote.integer(number, "rule get: handle", 1)
+  local rule = new_rule(self.parent, { handle = number })
+  return fetch(rule) and rule
 end
 
 --- Delete the rule with a handle.

@@ -4,7 +4,6 @@ local core = require "netns.core"
 local commit = require "netns.nft.commit"
 local elements = require "netns.nft.elements"
 local handle = require "netns.nft.handle"
-local quote = require "netns.nft.quote"
 local session = require "netns.nft.session"
 
 -- Elements in a transaction, so that the worker's memory stays small. A set of intervals is read by
@@ -105,35 +104,31 @@ end
 -- @return the set
 -- @usage set:add{ "10.0.0.1", { "10.0.0.2", timeout = "1h", comment = "guest" } }
 function methods:add(items, opts)
-  return quote.guard(function()
-    items = elements.list(items, self.kind == "map")
-    if #items > 0 then
-      send(self, "add", items, false, opts)
-    end
-    return self
-  end)
+  items = elements.list(items, self.kind == "map")
+  if #items > 0 then
+    send(self, "add", items, false, opts)
+  end
+  return self
 end
 
 --- Remove elements; all must be there.
 function methods:del(items, opts)
-  return quote.guard(function()
-    if items == nil then
-      handle.write(self, ("delete %s %s"):format(self.kind, handle.path_of(self)), self.kind .. " del")
-      return self
-    end
-    local keys = {}
-    if type(items) == "table" and items[1] == nil and self.kind == "map" then
-      for key in pairs(items) do
-        keys[#keys + 1] = key
-      end
-    else
-      keys = elements.list(items, false)
-    end
-    if #keys > 0 then
-      send(self, "delete", keys, true, opts)
-    end
+  if items == nil then
+    handle.write(self, ("delete %s %s"):format(self.kind, handle.path_of(self)), self.kind .. " del")
     return self
-  end)
+  end
+  local keys = {}
+  if type(items) == "table" and items[1] == nil and self.kind == "map" then
+    for key in pairs(items) do
+      keys[#keys + 1] = key
+    end
+  else
+    keys = elements.list(items, false)
+  end
+  if #keys > 0 then
+    send(self, "delete", keys, true, opts)
+  end
+  return self
 end
 
 methods.delete = methods.del
@@ -149,7 +144,7 @@ end
 
 --- All elements, as `add` takes them.
 function methods:list()
-  return quote.guard(listed, self)
+  return listed(self)
 end
 
 function methods:each()
@@ -162,17 +157,15 @@ end
 
 --- Remove all elements.
 function methods:flush()
-  quote.guard(handle.write, self, ("flush %s %s"):format(self.kind, handle.path_of(self)), self.kind .. " flush")
+  handle.write(self, ("flush %s %s"):format(self.kind, handle.path_of(self)), self.kind .. " flush")
   return self
 end
 
 --- Put these elements in place of those that are there, in one commit.
 function methods:replace(items)
-  return quote.guard(function()
-    local text = ("flush %s %s\n%s"):format(self.kind, handle.path_of(self), self:add_text(items))
-    handle.write(self, text, self.kind .. " replace", { events = false })
-    return self
-  end)
+  local text = ("flush %s %s\n%s"):format(self.kind, handle.path_of(self), self:add_text(items))
+  handle.write(self, text, self.kind .. " replace", { events = false })
+  return self
 end
 
 local unit_seconds = { d = 86400, h = 3600, m = 60, s = 1, ms = 0 }
@@ -214,24 +207,22 @@ end
 -- @tparam string|number|table key as for `add`
 -- @treturn ?table its parts, with timeout, expires (seconds), comment, counter and value
 function methods:find(key)
-  return quote.guard(function()
-    local text = command(self, "get", { key }, 1, 1, true)
-    local ok, answer = pcall(session.run, self.nft.ns, text .. "\n", {}, self.kind .. " find")
-    if not ok then
-      if getmetatable(answer) == core.Error and answer.nft == "Could not process rule: No such file or directory" then
-        return self.kind == "map" and find_listed(self, key) or nil
-      end
-      error(answer, 0)
+  local text = command(self, "get", { key }, 1, 1, true)
+  local ok, answer = pcall(session.run, self.nft.ns, text .. "\n", {}, self.kind .. " find")
+  if not ok then
+    if getmetatable(answer) == core.Error and answer.nft == "Could not process rule: No such file or directory" then
+      return self.kind == "map" and find_listed(self, key) or nil
     end
-    local found = answer:match "elements = { (.-) }\n" or ""
-    local bare = found:match "^(.-) timeout " or found:match "^(.-) expires " or found:match "^(.-) counter "
-      or found:match "^(.-) comment " or found:match "^(.-) : " or found
-    local item = parse_hanging(found:sub(#bare + 1))
-    for part in (bare .. " . "):gmatch '"?(.-)"? %. ' do
-      item[#item + 1] = math.tointeger(tonumber(part)) or part
-    end
-    return item
-  end)
+    error(answer, 0)
+  end
+  local found = answer:match "elements = { (.-) }\n" or ""
+  local bare = found:match "^(.-) timeout " or found:match "^(.-) expires " or found:match "^(.-) counter "
+    or found:match "^(.-) comment " or found:match "^(.-) : " or found
+  local item = parse_hanging(found:sub(#bare + 1))
+  for part in (bare .. " . "):gmatch '"?(.-)"? %. ' do
+    item[#item + 1] = math.tointeger(tonumber(part)) or part
+  end
+  return item
 end
 
 --- Whether a key is in it.
@@ -243,22 +234,20 @@ end
 -- between reading and writing is not counted.
 -- @treturn {table,...} the elements as they were
 function methods:reset()
-  return quote.guard(function()
-    local was, fresh = listed(self), {}
-    for i, item in ipairs(was) do
-      local copy = item
-      if type(item) == "table" then
-        copy = {}
-        for key, value in pairs(item) do
-          copy[key] = value
-        end
-        copy.counter = item.counter and { packets = 0, bytes = 0 }
+  local was, fresh = listed(self), {}
+  for i, item in ipairs(was) do
+    local copy = item
+    if type(item) == "table" then
+      copy = {}
+      for key, value in pairs(item) do
+        copy[key] = value
       end
-      fresh[i] = copy
+      copy.counter = item.counter and { packets = 0, bytes = 0 }
     end
-    self:replace(fresh)
-    return was
-  end)
+    fresh[i] = copy
+  end
+  self:replace(fresh)
+  return was
 end
 
 local properties = {

@@ -1,7 +1,6 @@
 --- Named counters, quotas and limits, and the other objects of a table.
 -- @module netns.nft.stateful
 local handle = require "netns.nft.handle"
-local quote = require "netns.nft.quote"
 local session = require "netns.nft.session"
 
 -- Read a key afresh.
@@ -12,15 +11,13 @@ local function live(key)
 end
 
 local function reset(h)
-  return quote.guard(function()
-    local text = ("reset %s %s\n"):format(h.kind, handle.path_of(h))
-    local list = session.flatten(session.run(h.nft.ns, text, { json = true }, h.kind .. " reset"))
-    for _, entry in ipairs(list) do
-      if entry[h.kind] then
-        return entry[h.kind]
-      end
+  local text = ("reset %s %s\n"):format(h.kind, handle.path_of(h))
+  local list = session.flatten(session.run(h.nft.ns, text, { json = true }, h.kind .. " reset"))
+  for _, entry in ipairs(list) do
+    if entry[h.kind] then
+      return entry[h.kind]
     end
-  end)
+  end
 end
 
 --- Read it and set it to zero, in one step.

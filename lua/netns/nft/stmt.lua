@@ -1,6 +1,7 @@
 --- Statements of libnftables-json(5), as Lua tables, into nft's text; and whole rules.
 -- @module netns.nft.stmt
 local expr = require "netns.nft.expr"
+local check = require "netns.check"
 local quote = require "netns.nft.quote"
 
 local stmt = {}
@@ -14,9 +15,9 @@ local function arguments(value, kind, keys)
   if value == true then
     return {}
   elseif type(value) ~= "table" then
-    quote.refuse("%s must be a table, got %s", kind, quote.show(value))
+    check.refuse("%s must be a table, got %s", kind, check.show(value))
   end
-  quote.keys(value, quote.set(keys), kind)
+  check.keys(value, quote.set(keys), kind)
   return value
 end
 
@@ -200,7 +201,7 @@ function kinds.log(value)
   end
   for _, flag in ipairs(type(l.flags) == "table" and l.flags or { l.flags }) do
     if not log_flags[flag] then
-      quote.refuse("log: unknown flag %s", quote.show(flag))
+      check.refuse("log: unknown flag %s", check.show(flag))
     end
     parts[#parts + 1] = log_flags[flag]
   end
@@ -236,7 +237,7 @@ function kinds.set(value)
   local s = arguments(value, "set", "op elem set stmt data")
   local name = field(s, "set", "set")
   if type(name) ~= "string" or not name:find "^@" then
-    quote.refuse("set: set must be \"@name\", got %s", quote.show(name))
+    check.refuse("set: set must be \"@name\", got %s", check.show(name))
   end
   return ("%s %s { %s%s%s }"):format(quote.word(field(s, "op", "set"), { "add", "update", "delete" }, "set: op"),
     expr.text(name), expr.text(field(s, "elem", "set")), s.stmt and " " .. statements(s.stmt) or "",
@@ -321,42 +322,37 @@ function stmt.text(statement)
   if type(statement) == "string" then
     return stmt.check_text(statement)
   elseif type(statement) ~= "table" then
-    quote.refuse("a statement must be a table or nft text, got %s", type(statement))
+    check.refuse("a statement must be a table or nft text, got %s", type(statement))
   end
   local key, argument = expr.single(statement, "a statement")
   local kind = kinds[key]
   if kind then
     return kind(argument)
   end
-  local names = {}
-  for name in pairs(kinds) do
-    names[#names + 1] = name
-  end
   if key == "xt" then
-    quote.refuse("an xt statement is of iptables-nft and can only be made by it")
+    check.refuse("an xt statement is of iptables-nft and can only be made by it")
   end
-  local nearest = quote.nearest(key, names)
-  quote.refuse("unknown statement %s%s", quote.show(key), nearest and (" (did you mean %q?)"):format(nearest) or "")
+  check.refuse("unknown statement %s%s", check.show(key), check.hint(key, check.names(kinds)))
 end
 
 --- Text that must be one rule: no line break, and no ";" or unbalanced "}" that would end it.
 function stmt.check_text(text)
   local depth, bare = 0, text:gsub('"[^"\n]*"', '""')
   if bare:find "[\n\r%z]" then
-    quote.refuse("a rule is one line, got %s", quote.show(text))
+    check.refuse("a rule is one line, got %s", check.show(text))
   end
   for char in bare:gmatch "[{};#]" do
     depth = depth + (char == "{" and 1 or char == "}" and -1 or 0)
     if depth < 0 or (char == ";" and depth == 0) then
-      quote.refuse("a rule must not end within its text: unexpected \"%s\" in %s", char, quote.show(text))
+      check.refuse("a rule must not end within its text: unexpected \"%s\" in %s", char, check.show(text))
     elseif char == "#" then
-      quote.refuse("a rule must not contain a comment (#), got %s", quote.show(text))
+      check.refuse("a rule must not contain a comment (#), got %s", check.show(text))
     end
   end
   if depth ~= 0 then
-    quote.refuse("a rule must close its braces, got %s", quote.show(text))
+    check.refuse("a rule must close its braces, got %s", check.show(text))
   elseif not text:find "%S" then
-    quote.refuse "a rule must not be empty"
+    check.refuse "a rule must not be empty"
   end
   return text
 end
@@ -367,7 +363,7 @@ function stmt.rule(rule)
   if type(rule) == "string" then
     return stmt.check_text(rule)
   elseif type(rule) ~= "table" then
-    quote.refuse("a rule must be nft text or a list of statements, got %s", type(rule))
+    check.refuse("a rule must be nft text or a list of statements, got %s", type(rule))
   end
   return statements(rule)
 end
