@@ -29,6 +29,15 @@ struct l_ns *l_ns_check(lua_State *L, int idx)
     return ns;
 }
 
+/* core.is_open(ns): whether the handle is still good. */
+static int l_netns_is_open(lua_State *L)
+{
+    struct l_ns *ns = luaL_checkudata(L, 1, L_NAMESPACE);
+
+    lua_pushboolean(L, ns->fd >= 0);
+    return 1;
+}
+
 /* A closed handle with its metatable, on top of the stack: the fd comes last. */
 static struct l_ns *new_handle(lua_State *L)
 {
@@ -371,9 +380,13 @@ static int l_ns__newindex(lua_State *L)
 
 void l_netns_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"new", l_netns_new},         {"open", l_netns_open_one},
-                                         {"current", l_netns_current}, {"list", l_netns_list},
-                                         {"delete", l_netns_delete},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"new", l_netns_new},
+                                         {"open", l_netns_open_one},
+                                         {"current", l_netns_current},
+                                         {"list", l_netns_list},
+                                         {"delete", l_netns_delete},
+                                         {"is_open", l_netns_is_open},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", l_ns_close}, {"pids", l_ns_pids}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_ns__gc},
                                     {"__close", l_ns_close},

@@ -22,7 +22,7 @@ local function keys_of(t)
 end
 
 -- What is written in Lua beyond the core has specs of its own.
-local elsewhere = { monitor = true, nft = true, probe = true, topology = true, wait = true }
+local elsewhere = { nft = true, topology = true }
 
 local function is_core(fn)
   local info = debug.getinfo(fn, "S")

@@ -3,6 +3,7 @@
 -- A refusal is an ordinary error with the position of the first function on the stack that is not
 -- of this library, however deep in it the mistake is found.
 -- @module netns.check
+local core = require "netns.core"
 local spelling = require "netns.spelling"
 
 local check = {}
@@ -114,7 +115,7 @@ function check.options(opts, known, what)
   return opts
 end
 
---- Refuse what is not an object of a class.
+--- Refuse what is not an object of a class, and a Namespace that is closed.
 -- @param value
 -- @tparam string class such as "Namespace"
 -- @tparam string what the operation, for the message
@@ -122,8 +123,24 @@ end
 function check.object(value, class, what)
   if type(value) ~= "userdata" or getmetatable(value) ~= "netns." .. class then
     check.refuse("%s: a %s expected, got %s", what, class, check.show(value))
+  elseif class == "Namespace" and not core.is_open(value) then
+    check.refuse("%s: the namespace is closed", what)
   end
   return value
+end
+
+--- Refuse what is not a list of nodes: `{ name =, netns = }` each.
+function check.nodes(nodes, what)
+  if type(nodes) ~= "table" or getmetatable(nodes) ~= nil then
+    check.refuse("%s: a list of nodes, { name =, netns = } each, expected, got %s", what, check.show(nodes))
+  end
+  for i, node in ipairs(nodes) do
+    if type(node) ~= "table" or type(node.name) ~= "string" then
+      check.refuse("%s: node %d must be { name =, netns = }, got %s", what, i, check.show(node))
+    end
+    check.object(node.netns, "Namespace", ("%s: node %d"):format(what, i))
+  end
+  return nodes
 end
 
 --- Refuse what is not a function.

@@ -184,6 +184,7 @@ end
 -- @tparam function fn
 -- @treturn {table,...} `{ node =, counter =, by = }` each; prints as lines; then what fn returned
 function counters.drops(nodes, fn)
+  check.nodes(nodes, "drops")
   check.callable(fn, "drops")
   local before = {}
   for i, node in ipairs(nodes) do

@@ -112,7 +112,7 @@ local known = { icmp = "boolean", tcp = "number", udp = "number", family = "stri
 -- @usage print(netns.explain({ { name = "a", netns = a }, { name = "b", netns = b } }, a, b, { tcp = 80 }))
 function explain.explain(nodes, from, target, how)
   how = check.options(how, known, "explain")
-  local w = world.new(nodes)
+  local w = world.new(check.nodes(nodes, "explain"))
   local node = w:of(from)
   if not node then
     check.refuse("explain: the first namespace is not among the nodes")

@@ -23,7 +23,9 @@ local BUFFER = 64 * 1024 * 1024 -- bytes of events that may wait; a limit, not a
 
 local function watched(kinds)
   local list, seen, nft = {}, {}, false
-  for i, kind in ipairs(#kinds > 0 and kinds or usual) do
+  local wanted = rawlen(kinds) > 0 and kinds or usual
+  for i = 1, rawlen(wanted) do
+    local kind = rawget(wanted, i)
     if type(kind) ~= "string" then
       check.refuse("monitor: kind %d must be a string, got %s", i, type(kind))
     end
@@ -48,14 +50,14 @@ function core.Namespace.monitor(ns, kinds)
   check.object(ns, "Namespace", "monitor")
   kinds = kinds or {}
   if type(kinds) ~= "table" then
-    check.refuse("monitor: a list of kinds expected, got %s", type(kinds))
+    check.refuse("monitor: a list of kinds expected, got %s", check.show(kinds))
   end
-  for key in pairs(kinds) do
+  for key in next, kinds do
     if type(key) ~= "number" and key ~= "buffer" then
-      check.refuse("monitor: unknown key \"%s\"", tostring(key))
+      check.refuse("monitor: unknown key %s; there are a list of kinds, and buffer", check.show(key))
     end
   end
-  local buffer = kinds.buffer or BUFFER
+  local buffer = rawget(kinds, "buffer") or BUFFER
   if math.type(buffer) ~= "integer" or buffer < 4096 or buffer > 0x3fffffff then
     check.refuse("monitor: buffer must be an integer from 4096 to 1073741823, got %s", tostring(buffer))
   end

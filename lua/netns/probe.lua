@@ -213,7 +213,7 @@ local function prepare(what, from, target, opts)
     check.refuse("%s: options must be a table, got %s", what, type(opts))
   end
   local rest, family = {}, nil
-  for key, value in pairs(opts or {}) do
+  for key, value in next, opts or {} do
     if key == "family" then
       family = value
     else
@@ -223,8 +223,10 @@ local function prepare(what, from, target, opts)
   if family ~= nil and family ~= "inet" and family ~= "inet6" then
     check.refuse("%s: family must be \"inet\" or \"inet6\", got %s", what, tostring(family))
   end
-  if type(target) ~= "string" and (type(target) ~= "userdata" or getmetatable(target) ~= "netns.Namespace") then
-    check.refuse("%s: an address or a Namespace expected, got %s", what, type(target))
+  if type(target) == "userdata" then
+    check.object(target, "Namespace", what)
+  elseif type(target) ~= "string" then
+    check.refuse("%s: an address or a Namespace expected, got %s", what, check.show(target))
   end
   local address = probe.address(from, target, family)
   if not address then
@@ -330,7 +332,7 @@ end
 -- { tcp = 80, timeout = 1 } -> "tcp", { port = 80, timeout = 1 }
 local function split_how(what, how)
   local kind, rest = "ping", {}
-  for key, value in pairs(how) do
+  for key, value in next, how do
     if key == "tcp" or key == "udp" then
       if kind ~= "ping" then
         check.refuse("%s: either tcp or udp, not both", what)
@@ -340,7 +342,8 @@ local function split_how(what, how)
       rest[key] = value
     end
   end
-  if how.icmp ~= nil and (how.icmp ~= true or kind ~= "ping") then
+  local icmp = rawget(how, "icmp")
+  if icmp ~= nil and (icmp ~= true or kind ~= "ping") then
     check.refuse("%s: icmp must be true, and stands for itself", what)
   end
   return kind, rest
@@ -417,16 +420,12 @@ function probe.matrix(nodes, how)
   local rest = how or {}
   if type(rest) ~= "table" then
     check.refuse("matrix: options must be a table, got %s", check.show(rest))
-  elseif type(nodes) ~= "table" then
-    check.refuse("matrix: nodes must be a list of { name =, netns = }, got %s", check.show(nodes))
   end
-  local family = rest.family
+  check.nodes(nodes, "matrix")
+  local family = rawget(rest, "family")
   local matrix = setmetatable({ names = {}, failures = {}, pairs = 0, reached = 0 }, Matrix)
   local addresses, asked = {}, {}
   for i, node in ipairs(nodes) do
-    if type(node) ~= "table" or type(node.name) ~= "string" then
-      check.refuse("matrix: node %d must be { name =, netns = }, got %s", i, check.show(node))
-    end
     matrix.names[i], matrix[node.name] = node.name, {}
     if type(node.address) ~= "function" then
       addresses[node] = prepare("matrix", nil, node.address or node.netns, { family = family })

@@ -54,6 +54,10 @@ local namespaces = setmetatable({}, { __mode = "k" }) -- of each Sysctl
 local methods = {}
 local meta = { __name = "netns.Sysctl", __metatable = "netns.Sysctl" }
 
+local function namespace_of(sysctl)
+  return check.object(namespaces[sysctl], "Namespace", "sysctl")
+end
+
 --- All sysctls below a prefix.
 -- @tparam[opt="net"] string prefix such as "net.ipv4.conf.eth0"
 -- @treturn table values by name; what may not be read is left out
@@ -61,7 +65,7 @@ local meta = { __name = "netns.Sysctl", __metatable = "netns.Sysctl" }
 -- @usage for name, value in pairs(ns.sysctl:list "net.ipv4.conf.lo") do print(name, value) end
 function methods.list(self, prefix)
   local values = {}
-  for path, text in pairs(core.sysctl_list(namespaces[self], path_of(prefix or "net"))) do
+  for path, text in pairs(core.sysctl_list(namespace_of(self), path_of(prefix or "net"))) do
     values[name_of(path)] = value_of(text)
   end
   return values
@@ -69,11 +73,11 @@ end
 
 -- Reading a field asks the kernel: an integer where the value is one, else text.
 function meta:__index(name)
-  return methods[name] or value_of(core.sysctl_read(namespaces[self], path_of(name)))
+  return methods[name] or value_of(core.sysctl_read(namespace_of(self), path_of(name)))
 end
 
 function meta:__newindex(name, value)
-  core.sysctl_write(namespaces[self], path_of(name), text_of(name, value))
+  core.sysctl_write(namespace_of(self), path_of(name), text_of(name, value))
 end
 
 function meta:__tostring()

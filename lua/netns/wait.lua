@@ -182,16 +182,12 @@ local function suits(value, wanted)
   return false
 end
 
-local function names_of()
-  local list = {}
-  for key in pairs(conditions) do
-    list[#list + 1] = key
-  end
-  for key in pairs(others) do
-    list[#list + 1] = key
-  end
-  table.sort(list)
-  return table.concat(list, ", ")
+local kind_of = {} -- of each key that there is
+for key, condition in pairs(conditions) do
+  kind_of[key] = condition[1]
+end
+for key, kind in pairs(others) do
+  kind_of[key] = kind
 end
 
 -- What is given, checked, with port = { tcp = 80 } spread out.
@@ -201,20 +197,18 @@ local function normalise(what, timeout)
   elseif type(what) ~= "table" then
     check.refuse("wait: a table or a function expected, got %s", type(what))
   end
+  check.keys(what, kind_of, "wait")
   local opts = {}
-  for key, value in pairs(what) do
-    local known = conditions[key] and conditions[key][1] or others[key]
-    if not known then
-      check.refuse("wait: unknown key \"%s\"; there are %s", tostring(key), names_of())
-    elseif not suits(value, known) then
-      check.refuse("wait: %s must be a %s, got %s", key, known, tostring(value))
+  for key, value in next, what do
+    if not suits(value, kind_of[key]) then
+      check.refuse("wait: %s must be a %s, got %s", key, kind_of[key], check.show(value))
     end
     opts[key] = value
   end
-  for proto, port in pairs(opts.port or {}) do
+  for proto, port in next, opts.port or {} do
     if (proto ~= "tcp" and proto ~= "udp") or not suits(port, "port") then
-      check.refuse("wait: port is { tcp = 1 to 65535 } or { udp = ... }, got { %s = %s }", tostring(proto),
-        tostring(port))
+      check.refuse("wait: port is { tcp = 1 to 65535 } or { udp = ... }, got { %s = %s }", check.show(proto),
+        check.show(port))
     end
     opts[proto] = port
   end
@@ -239,7 +233,7 @@ local function conditions_of(ns, opts)
     return a.what < b.what
   end)
   if #list == 0 then
-    check.refuse("wait: nothing to wait for; there are %s", names_of())
+    check.refuse("wait: nothing to wait for; there are %s", table.concat(check.names(kind_of), ", "))
   end
   return list
 end
@@ -378,12 +372,12 @@ end
 -- @tparam[opt=10] number timeout seconds
 -- @usage red.link:get("eth0"):wait { state = "up" }
 function core.Link.wait(link, what, timeout)
-  check.object(link, "Link", "wait")
+  check.object(check.object(link, "Link", "wait").netns, "Namespace", "wait")
   if type(what) ~= "table" then
     check.refuse("wait: a table expected, got %s", check.show(what))
   end
   local opts = { link = link.name }
-  for key, value in pairs(what) do
+  for key, value in next, what do
     opts[key] = value
   end
   return wait_for(link.netns, opts, timeout)

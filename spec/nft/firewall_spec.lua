@@ -178,7 +178,7 @@ describe("matches", function()
       { "allow", { from = "10.0.0.1", to = "fd00::1" }, "from and to have no family in common" },
       { "allow", { iface = "no such name" }, "%$iface must be the name of an interface" },
       { "allow", { chain = "sideways" }, "chain must be one of input, forward, output" },
-      { "allow", "tcp", "options must be a table, got string" },
+      { "allow", "tcp", 'options must be a table, got "tcp"' },
       { "default_deny", { input = false }, "at least one of input, forward and output" },
       { "rate_limit", { proto = "icmp" }, "rate must be packets a second" },
       { "rate_limit", { rate = "5/fortnight" }, "rate per must be one of second" },
@@ -198,7 +198,7 @@ describe("matches", function()
       assert.matches(case[3], tostring(fails(firewall[case[1]], ns, case[2])))
       assert.equal("", ruleset())
     end
-    assert.matches("expected a Namespace, got string", fails(firewall.allow, "fw", {}))
+    assert.matches('a Namespace expected, got "fw"', fails(firewall.allow, "fw", {}))
   end)
 end)
 

@@ -61,10 +61,10 @@ local function address(value, family)
   end
   local addr, len = value:match "^(.-)/(%d%d?%d?)$"
   if addr then
-    return check(addr) and tonumber(len) <= bits and value or nil
+    return suits(addr) and tonumber(len) <= bits and value or nil
   end
   local first, last = value:match "^([^-]+)%-([^-]+)$"
-  return first and check(first) and check(last) and value or nil
+  return first and suits(first) and suits(last) and value or nil
 end
 
 --- "ip" or "ip6" for an address, prefix or range; nil for anything else.
