@@ -72,7 +72,7 @@ describe("netns.print", function()
       assert.is_false(ok)
       assert.matches(words, err, nil, true)
     end
-    refuses("print.table: rows must be a list of tables, got string", "x")
+    refuses('print.table: rows must be a list of tables, got "x"', "x")
     refuses("print.table: columns must be a table, got string", {}, "name")
     refuses("print.table: columns[2] must be a key, got number", {}, { "name", 2 })
   end)

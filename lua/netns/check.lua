@@ -99,7 +99,7 @@ end
 -- @tparam table|nil opts
 -- @tparam table known from a key to its Lua type, or to several ("string table")
 -- @tparam string what the operation, for the message
--- @treturn table opts
+-- @treturn table opts, as a plain table
 function check.options(opts, known, what)
   if opts == nil then
     return {}
@@ -107,12 +107,14 @@ function check.options(opts, known, what)
     check.refuse("%s: options must be a table, got %s", what, check.show(opts))
   end
   check.keys(opts, known, what)
+  local plain = {}
   for key, value in next, opts do
+    plain[key] = value
     if not known[key]:find(type(value), 1, true) then
       check.refuse("%s: %s must be a %s, got %s", what, key, (known[key]:gsub(" ", " or ")), check.show(value))
     end
   end
-  return opts
+  return plain
 end
 
 --- Refuse what is not an object of a class, and a Namespace that is closed.
