@@ -7,12 +7,18 @@
 
 #include "codec.h"
 
+/* `key = true` is short for `name = value`: what iproute2 has as a word of its own. */
+struct noun_alias {
+    const char *key, *name, *value; /* key NULL: the end */
+};
+
 struct noun {
     const char *name; /* "route" */
     struct codec_schema *schema;
-    uint16_t add, del, get; /* RTM_NEWx, RTM_DELx, RTM_GETx */
-    const char *shorthand;  /* the key a bare string stands for ("address"), or NULL */
-    const char *ident[6];   /* keys that name the object in messages, NULL-terminated */
+    uint16_t add, del, get;           /* RTM_NEWx, RTM_DELx, RTM_GETx */
+    const char *shorthand;            /* the key a bare string stands for ("address"), or NULL */
+    const char *ident[6];             /* keys that name the object in messages, NULL-terminated */
+    const struct noun_alias *aliases; /* or NULL */
     /* Before the table at idx is encoded. */
     int (*prepare)(struct codec_enc *enc, int idx);
     /* Fill what the table left open in the header, check what belongs together. */
@@ -28,8 +34,13 @@ struct noun {
     void (*decoded)(struct codec_dec *dec, const struct nlmsghdr *h);
     /* false: the message is not one of this noun's (a cached route ...), leave it out. */
     bool (*listed)(const struct nlmsghdr *h);
+    /* Append a listed message's objects, a message each: where one message holds several. */
+    int (*explode)(struct bytes *out, const struct nlmsghdr *h);
     /* Reduce a listed message, in place, to what a deletion may carry. NULL: all of it. */
     void (*deletion)(struct nlmsghdr *h);
+    /* Flush leaves it alone, unless the filter has the key `kept_unless`. */
+    bool (*kept)(const struct nlmsghdr *h);
+    const char *kept_unless;
     int dump_family; /* AF_UNSPEC, or AF_BRIDGE where the noun is a bridge's */
 };
 
@@ -37,7 +48,7 @@ struct noun {
 struct nlmsghdr *noun_message(struct codec_enc *enc, const struct noun *noun, int type, int flags);
 
 extern const struct noun noun_link, noun_addr, noun_route, noun_rule, noun_neigh, noun_nexthop,
-    noun_route_get;
+    noun_route_get, noun_fdb, noun_vlan, noun_mdb;
 
 /* Every schema that codec_open has to prepare, nested ones excepted. */
 extern struct codec_schema *const codec_schemas[];
@@ -53,6 +64,10 @@ extern const size_t codec_schemas_count;
     }
 
 #define NOUN_NOTES_MAX 64 /* bytes of notes a noun may take in enc->noun */
+
+/* For explode: append a message with h's own header, and as attributes `a` or what `more` holds. */
+int noun_part(struct bytes *out, const struct nlmsghdr *h, size_t header, const struct nlattr *a,
+              const struct codec_msg *more);
 
 /* The attribute of a finished message, or NULL. */
 struct nlattr *noun_attr(const struct noun *noun, const struct nlmsghdr *h, int type);

@@ -15,7 +15,7 @@
 
 static const struct codec_name port_states[] = {
     {0, "disabled"}, {1, "listening"}, {2, "learning"}, {3, "forwarding"}, {4, "blocking"}};
-static const struct codec_names names_port_state = NAMES("a state of a bridge port", port_states);
+const struct codec_names names_brport_state = NAMES("a state of a bridge port", port_states);
 
 /* "8000.02:00:00:00:00:01": priority and address of a bridge. */
 static void decode_bridge_id(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
@@ -116,7 +116,7 @@ static const struct codec_row bridge_rows[] = {
 struct codec_schema bridge_schema = SCHEMA("bridge", bridge_rows, 0);
 
 static const struct codec_row bridge_port_rows[] = {
-    ENUM("state", IFLA_BRPORT_STATE, 1, &names_port_state),
+    ENUM("state", IFLA_BRPORT_STATE, 1, &names_brport_state),
     U16("priority", IFLA_BRPORT_PRIORITY, .max = 63),
     U32("cost", IFLA_BRPORT_COST, .min = 1),
     BOOL("hairpin", IFLA_BRPORT_MODE, 1),

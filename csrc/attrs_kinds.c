@@ -7,7 +7,7 @@
 
 extern struct codec_schema link_schema, addr_schema, route_schema, route_get_schema,
     route_hop_schema, rule_schema, neigh_schema, nexthop_schema, encap_mpls_schema, encap_ip_schema,
-    encap_ip6_schema;
+    encap_ip6_schema, fdb_schema, bridge_vlan_schema, mdb_schema;
 
 void kind_forget(struct codec_dec *dec, const char *key)
 {
@@ -109,13 +109,13 @@ struct codec_schema *link_port_schema(const char *kind)
 }
 
 struct codec_schema *const codec_schemas[] = {
-    &encap_mpls_schema, &encap_ip_schema,  &encap_ip6_schema,   &link_schema,      &addr_schema,
-    &route_schema,      &route_get_schema, &route_hop_schema,   &rule_schema,      &neigh_schema,
-    &nexthop_schema,    &bridge_schema,    &bridge_port_schema, &vxlan_schema,     &tun_schema,
-    &geneve_schema,     &bareudp_schema,   &gtp_schema,         &amt_schema,       &vlan_schema,
-    &macvlan_schema,    &ipvlan_schema,    &macsec_schema,      &hsr_schema,       &vrf_schema,
-    &vrf_port_schema,   &netkit_schema,    &bond_schema,        &bond_port_schema, &gre_schema,
-    &ip6gre_schema,     &ipip_schema,      &sit_schema,         &ip6tnl_schema,    &vti_schema,
-    &vti6_schema,       &xfrm_schema,
+    &encap_mpls_schema, &encap_ip_schema,  &encap_ip6_schema,   &link_schema,        &addr_schema,
+    &route_schema,      &route_get_schema, &route_hop_schema,   &rule_schema,        &neigh_schema,
+    &nexthop_schema,    &bridge_schema,    &bridge_port_schema, &vxlan_schema,       &tun_schema,
+    &geneve_schema,     &bareudp_schema,   &gtp_schema,         &amt_schema,         &vlan_schema,
+    &macvlan_schema,    &ipvlan_schema,    &macsec_schema,      &hsr_schema,         &vrf_schema,
+    &vrf_port_schema,   &netkit_schema,    &bond_schema,        &bond_port_schema,   &gre_schema,
+    &ip6gre_schema,     &ipip_schema,      &sit_schema,         &ip6tnl_schema,      &vti_schema,
+    &vti6_schema,       &xfrm_schema,      &fdb_schema,         &bridge_vlan_schema, &mdb_schema,
 };
 const size_t codec_schemas_count = ARRAY_LEN(codec_schemas);

@@ -29,7 +29,7 @@ void kind_decode_none(struct codec_dec *dec, const struct codec_row *row, struct
 
 /* An address whose IPv6 form has an attribute of its own, number row->mask. */
 extern const struct codec_custom kind_either;
-extern const struct codec_names names_vlan_protocol, names_tos;
+extern const struct codec_names names_vlan_protocol, names_tos, names_brport_state;
 
 extern struct codec_schema bridge_schema, bridge_port_schema;
 extern struct codec_schema vxlan_schema, geneve_schema, bareudp_schema, gtp_schema, amt_schema;

@@ -37,6 +37,7 @@ static void make_request(lua_State *L, struct l_op *op, struct codec_msg *m, boo
     h = codec_reserve(m, NLMSG_HDRLEN);
     codec_reserve(m, noun->schema->header);
     h->nlmsg_type = noun->get;
+    *(uint8_t *)(m->buf + NLMSG_HDRLEN) = (uint8_t)noun->dump_family;
     if (lua_istable(L, 2)) {
         if (noun == &noun_link && codec_field(L, 2, "stats")) {
             *stats = lua_toboolean(L, -1);
@@ -90,8 +91,19 @@ static bool same(lua_State *L, int depth)
     return equal;
 }
 
-/* Is the table at the top what the filter at 2 (normalised: 3) asks for? */
-static bool matches(lua_State *L)
+/* Is the number at -2 within the range, such as "10-20", at -1? */
+static bool in_range(lua_State *L)
+{
+    long long low, high;
+
+    return lua_isinteger(L, -2) && lua_type(L, -1) == LUA_TSTRING &&
+           sscanf(lua_tostring(L, -1), "%lld-%lld", &low, &high) == 2 &&
+           lua_tointeger(L, -2) >= low && lua_tointeger(L, -2) <= high;
+}
+
+/* Is the table at the top what the filter at 2 (normalised: 3) asks for? ranges: a number is also
+ * found in a range that it lies in. */
+static bool matches(lua_State *L, bool ranges)
 {
     int top = lua_gettop(L);
 
@@ -111,12 +123,38 @@ static bool matches(lua_State *L)
         }
         lua_pushvalue(L, -3);
         lua_rawget(L, top);
-        if (!same(L, 0)) {
+        if (ranges && in_range(L)) {
+            lua_pop(L, 2);
+        } else if (!same(L, 0)) {
             lua_settop(L, top);
             return false;
         }
     }
     return true;
+}
+
+/* One message for each object; `all` is replaced. */
+static int explode(const struct noun *noun, struct bytes *all)
+{
+    struct bytes out = {0};
+    int left = (int)all->len, err = 0;
+
+    if (!noun->explode)
+        return 0;
+    for (struct nlmsghdr *h = (struct nlmsghdr *)all->data; nlmsg_ok(h, left);
+         h = nlmsg_next(h, &left))
+        if (!err && (h->nlmsg_type == noun->add || h->nlmsg_type == noun->get) &&
+            h->nlmsg_len >= NLMSG_HDRLEN + (uint32_t)noun->schema->header) {
+            h->nlmsg_type = noun->add; /* multicast groups are listed as what was asked */
+            err = noun->explode(&out, h);
+        }
+    if (err) {
+        bytes_free(&out);
+        return err;
+    }
+    bytes_free(all);
+    *all = out;
+    return 0;
 }
 
 static bool is_listed(const struct noun *noun, const struct nlmsghdr *h)
@@ -145,6 +183,8 @@ static struct bytes *dump(lua_State *L, struct l_op *op, bool *stats)
         l_op_fault(op, 0, &f);
         l_op_raise(op);
     }
+    if (explode(op->n->noun, all) != 0)
+        luaL_error(L, "not enough memory");
     return all;
 }
 
@@ -195,7 +235,7 @@ void l_list(lua_State *L, const char *verb)
     for_each_listed(h, n->noun, all)
     {
         l_decode(&d, n->noun, h);
-        if (matches(L))
+        if (matches(L, true))
             lua_rawseti(L, list, ++count);
         else
             lua_pop(L, 1);
@@ -264,6 +304,11 @@ static struct nlmsghdr *next_message(struct l_each *each, int *err, struct rtnl_
         *err = rtnl_dump_next(each->own, &each->interrupted, f);
         if (*err <= 0)
             return NULL;
+        *err = explode(each->noun.noun, &each->own->rx);
+        if (*err) {
+            *f = (struct rtnl_fault){.code = -*err};
+            return NULL;
+        }
         each->next = (struct nlmsghdr *)each->own->rx.data;
         each->left = (int)each->own->rx.len;
     }
@@ -293,7 +338,7 @@ static int l_each_next(lua_State *L)
     d.dec.stats = each->stats;
     while ((h = next_message(each, &err, &f)) != NULL) {
         l_decode(&d, each->noun.noun, h);
-        if (matches(L))
+        if (matches(L, true))
             return 1;
         lua_pop(L, 1);
     }
@@ -380,6 +425,18 @@ static void flush_fault(void *arg, size_t number, const struct rtnl_fault *f)
     flush->code = f->code;
 }
 
+/* Has the filter at 2 the key? */
+static bool has_key(lua_State *L, const char *key)
+{
+    bool has = false;
+
+    if (lua_istable(L, 2)) {
+        has = lua_getfield(L, 2, key) != LUA_TNIL;
+        lua_pop(L, 1);
+    }
+    return has;
+}
+
 /* Turn the messages of the dump that match into deletions, in place. */
 static size_t to_deletions(lua_State *L, const struct noun *noun, struct l_decoder *d,
                            struct bytes *all)
@@ -387,6 +444,7 @@ static size_t to_deletions(lua_State *L, const struct noun *noun, struct l_decod
     size_t count = 0, kept = 0;
     int left = (int)all->len;
     struct nlmsghdr *h = (struct nlmsghdr *)all->data;
+    bool keeps = noun->kept && !has_key(L, noun->kept_unless);
 
     while (nlmsg_ok(h, left)) {
         struct nlmsghdr *next = nlmsg_next(h, &left);
@@ -394,7 +452,7 @@ static size_t to_deletions(lua_State *L, const struct noun *noun, struct l_decod
 
         if (chosen) {
             l_decode(d, noun, h);
-            chosen = matches(L);
+            chosen = matches(L, false) && !(keeps && noun->kept(h));
             lua_pop(L, 1);
         }
         if (chosen) {
@@ -431,6 +489,8 @@ static int l_noun_flush(lua_State *L)
         return l_misuse(L, "link flush: links are deleted one by one (del)");
     l_op_begin(&op, L, n, "flush", CODEC_MATCH);
     all = dump(L, &op, &stats);
+    if (n->noun == &noun_vlan && has_key(L, "vid"))
+        return l_misuse(L, "vlan flush: to delete some VLANs, use del{ dev =, vid = \"10-20\" }");
     l_decoder_begin(&d, L, n->ns);
     count = to_deletions(L, n->noun, &d, all);
     if (rtnl_batch(l_op_session(&op), all->data, all->len, count, flush_fault, &flush, &done, &f) !=

@@ -8,7 +8,8 @@
 #include "l_rtnl.h"
 
 static const struct noun *const nouns[] = {&noun_link, &noun_addr,  &noun_route,
-                                           &noun_rule, &noun_neigh, &noun_nexthop};
+                                           &noun_rule, &noun_neigh, &noun_nexthop,
+                                           &noun_fdb,  &noun_vlan,  &noun_mdb};
 
 const struct noun *l_noun_by_name(const char *name)
 {

@@ -29,6 +29,24 @@ struct nlattr *noun_attr(const struct noun *noun, const struct nlmsghdr *h, int 
     return nlmsg_find_attr((struct nlmsghdr *)h, noun->schema->header, type);
 }
 
+int noun_part(struct bytes *out, const struct nlmsghdr *h, size_t header, const struct nlattr *a,
+              const struct codec_msg *more)
+{
+    static const char padding[NLMSG_ALIGNTO];
+    size_t start = out->len, fixed = NLMSG_HDRLEN + NLMSG_ALIGN(header);
+    const void *body = a ? (const void *)a : more->buf;
+    size_t len = a ? a->nla_len : more->len;
+    int err = bytes_append(out, h, fixed);
+
+    if (!err)
+        err = bytes_append(out, body, len);
+    if (!err)
+        err = bytes_append(out, padding, NLMSG_ALIGN(len) - len);
+    if (!err)
+        ((struct nlmsghdr *)(out->data + start))->nlmsg_len = (uint32_t)(out->len - start);
+    return err;
+}
+
 /* Devices ----------------------------------------------------------------------------------- */
 
 int l_dev_get(struct rtnl *s, int ifindex, const char *name, bool stats, struct bytes *reply,
@@ -277,10 +295,53 @@ int l_op_fault(struct l_op *op, int idx, const struct rtnl_fault *f)
     return -f->code;
 }
 
+/* The table at idx, in its place a copy with the aliases spelled out. */
+static void spell_out(lua_State *L, int idx, const struct noun_alias *aliases, const char *op)
+{
+    int copy = 0;
+
+    for (const struct noun_alias *alias = aliases; alias->key; alias++) {
+        lua_pushstring(L, alias->key);
+        if (lua_rawget(L, copy ? copy : idx) == LUA_TNIL) {
+            lua_pop(L, 1);
+            continue;
+        }
+        if (lua_type(L, -1) != LUA_TBOOLEAN)
+            l_misuse(L, "%s: %s must be true or false", op, alias->key);
+        if (!copy) {
+            lua_newtable(L);
+            for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
+                lua_pushvalue(L, -2);
+                lua_pushvalue(L, -2);
+                lua_rawset(L, -5);
+            }
+            lua_insert(L, -2);
+            copy = lua_gettop(L) - 1;
+        }
+        if (lua_toboolean(L, -1)) {
+            if (lua_getfield(L, copy, alias->name) != LUA_TNIL &&
+                !(lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), alias->value)))
+                l_misuse(L, "%s: %s = true says %s = \"%s\", but %s is \"%s\"", op, alias->key,
+                         alias->name, alias->value, alias->name, luaL_tolstring(L, -1, NULL));
+            lua_pop(L, 1);
+            lua_pushstring(L, alias->value);
+            lua_setfield(L, copy, alias->name);
+        }
+        lua_pop(L, 1);
+        lua_pushnil(L);
+        lua_setfield(L, copy, alias->key);
+    }
+    if (copy)
+        lua_replace(L, idx);
+}
+
 void l_op_argument(lua_State *L, int idx, const struct noun *noun, const char *op)
 {
-    if (lua_istable(L, idx))
+    if (lua_istable(L, idx)) {
+        if (noun->aliases)
+            spell_out(L, idx, noun->aliases, op);
         return;
+    }
     if (noun->shorthand && lua_type(L, idx) == LUA_TSTRING) {
         lua_createtable(L, 0, 1);
         lua_pushvalue(L, idx);

@@ -9,7 +9,8 @@ require "netns.wait"
 
 local facts = {}
 
-local nouns = { "link", "addr", "route", "rule", "neigh", "nexthop", "qdisc", "class", "filter", "fdb", "vlan" }
+local nouns = { "link", "addr", "route", "rule", "neigh", "nexthop", "qdisc", "class", "filter", "fdb", "vlan",
+  "mdb" }
 local filters = { route = { table = "all" } }
 
 --- Everything about the namespace, as plain data without handles.
@@ -47,7 +48,8 @@ local identity = {
   qdisc = { "dev", "parent", "kind" },
   class = { "dev", "parent", "handle" },
   filter = { "dev", "parent", "priority", "handle" },
-  fdb = { "dev", "lladdr", "vlan", "dst" },
+  fdb = { "dev", "lladdr", "vlan", "dst", "self" },
+  mdb = { "dev", "port", "grp", "src", "vid" },
   vlan = { "dev", "vid" },
   socket = { "proto", "family", "src", "sport", "dst", "dport" },
 }
@@ -57,6 +59,7 @@ local volatile = {
   link = { "ifindex", "link_index", "link_netnsid", "carrier_up_count", "carrier_down_count", "stats" },
   addr = { "valid_lft", "preferred_lft" },
   route = { "expires" },
+  mdb = { "timer" },
   neigh = { "used", "confirmed", "updated", "refcnt", "probes" },
   socket = { "inode", "recv_q", "send_q" },
 }

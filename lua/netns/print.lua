@@ -18,6 +18,10 @@ printing.columns = {
   rule = { "priority", "family", "not", "from", "to", "iif", "oif", "fwmark", "ipproto", "sport", "dport",
     "l3mdev", "action", "goto", "table" },
   neigh = { "dst", "dev", "lladdr", "state", "router", "proxy" },
+  fdb = { "lladdr", "dev", "vlan", "dst", "port", "vni", "via", "nhid", "master", "self", "state", "sticky",
+    "extern_learn" },
+  vlan = { "dev", "vid", "pvid", "untagged", "state", "tunnel_id", "stats" },
+  mdb = { "dev", "port", "grp", "src", "vid", "state", "filter_mode", "source_list", "proto", "timer" },
   nexthop = { "id", "group", "via", "dev", "blackhole", "proto", "scope" },
 }
 
@@ -26,6 +30,7 @@ local usual = {
   route = { type = "unicast", table = "main", scope = "global" },
   rule = { action = "lookup" },
   addr = { valid_lft = "forever" },
+  vlan = { state = "forwarding" },
   link = { qdisc = "noqueue" },
 }
 

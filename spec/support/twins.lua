@@ -109,53 +109,65 @@ end
 local function seen_by_ip(spec, name)
   local seen = {}
   for _, show in ipairs(spec.show) do
-    for _, row in ipairs(sh.ip(name, "-j -d " .. show)) do
+    for _, row in ipairs(sh[spec.tool or "ip"](name, "-j -d " .. show)) do
       seen[#seen + 1] = row
     end
   end
   return spec.ip_rows and spec.ip_rows(seen) or seen
 end
 
+-- What we list, but for what the spec is not about.
+local function listed(spec, ns)
+  local rows = {}
+  for _, row in ipairs(ns[spec.noun]:list(spec.filter)) do
+    if not (spec.ignore and spec.ignore(row)) then
+      rows[#rows + 1] = row
+    end
+  end
+  return rows
+end
+
 local function check(spec, args, command, case)
   local volatile, ip_volatile = spec.volatile or {}, spec.ip_volatile or {}
-  local filter = spec.filter
   local ours <close> = ground(spec, "ours")
   local theirs <close> = ground(spec, "theirs")
   local copy <close> = ground(spec, "copy")
-  local before = ours[spec.noun]:list(filter)
+  local before = listed(spec, ours)
   for _, setup in ipairs(case.setup or {}) do
     sh.run("ip -n ours " .. setup)
     sh.run("ip -n theirs " .. setup)
     sh.run("ip -n copy " .. setup)
   end
   if case.setup then
-    before = ours[spec.noun]:list(filter)
+    before = listed(spec, ours)
   end
   ours[spec.noun]:add(args)
-  sh.run("ip -n theirs " .. command)
+  local tool = spec.tool or "ip"
+  sh.run(tool .. " -n theirs " .. command)
   for _, more in ipairs(type(case.after) == "table" and case.after or { case.after }) do
-    sh.run("ip -n theirs " .. more)
+    sh.run(tool .. " -n theirs " .. more)
   end
   assert(#seen_by_ip(spec, "ours") > 0)
   assert_same_rows(seen_by_ip(spec, "theirs"), seen_by_ip(spec, "ours"), ip_volatile, "ip's and ours, seen by ip,")
-  assert_same_rows(theirs[spec.noun]:list(filter), ours[spec.noun]:list(filter), volatile, "ip's and ours, listed,")
-  local new = added(before, ours[spec.noun]:list(filter), volatile)
+  assert_same_rows(listed(spec, theirs), listed(spec, ours), volatile, "ip's and ours, listed,")
+  local new = added(before, listed(spec, ours), volatile)
   busted.assert.is_true(#new > 0, "the list shows nothing new")
   for _, row in ipairs(new) do
     if not (spec.made_by_kernel and spec.made_by_kernel(row)) then
       copy[spec.noun]:add(row)
     end
   end
-  assert_same_rows(ours[spec.noun]:list(filter), copy[spec.noun]:list(filter), volatile, "the list and its copy's")
+  assert_same_rows(listed(spec, ours), listed(spec, copy), volatile, "the list and its copy's")
   assert_same_rows(seen_by_ip(spec, "ours"), seen_by_ip(spec, "copy"), ip_volatile, "ours and its copy, seen by ip,")
 end
 
 --- One test for each case.
--- @tparam table spec `noun`, `show`, `prepare`, `cases`; optional `filter` (for our list), `volatile`
---   (our keys that differ by nature), `ip_volatile` (ip's), `made_by_kernel(row)` (not to be added),
---   `ip_rows(rows)` (make rows that can be compared of what ip says)
+-- @tparam table spec `noun`, `show`, `prepare`, `cases`; optional `filter` (for our list), `ignore(row)` (of our
+--   list), `volatile` (our keys that differ by nature), `ip_volatile` (ip's), `made_by_kernel(row)` (not to be added),
+--   `ip_rows(rows)` (make rows that can be compared of what ip says), `tool` (instead of "ip")
 function twins.describe(spec)
-  busted.describe("ns." .. spec.noun .. ": we, ip and a list given to add make the same of", function()
+  busted.describe(("ns.%s: we, %s and a list given to add make the same of"):format(spec.noun,
+    spec.tool or "ip"), function()
     for _, case in ipairs(spec.cases) do
       busted.it(case.name or case[2], function()
         if case.needs then
