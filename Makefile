@@ -7,10 +7,10 @@ PKG_CONFIG  ?= pkg-config
 LUA         ?= lua5.4
 INST_LIBDIR ?= $(PREFIX)/lib/lua/5.4
 INST_LUADIR ?= $(PREFIX)/share/lua/5.4
+INST_MANDIR ?= $(PREFIX)/share/man
 INSTALL     ?= install
 LUACHECK    ?= luacheck
 CLANG_FORMAT ?= clang-format
-LDOC        ?= ldoc
 CFLAGS      ?= -O2 -g
 # A second build beside the first, with other flags, needs only another BUILD.
 BUILD       ?= build
@@ -19,6 +19,8 @@ BUILD       ?= build
 CORE_PKGS   := libnl-3.0 libnl-route-3.0 libnl-genl-3.0
 WORKER_PKGS := libnftables
 LUA_PKG     := lua5.4 lua-5.4 lua54 lua
+
+comma := ,
 
 V ?= 0
 ifeq ($(V),0)
@@ -204,20 +206,34 @@ lint-cc-%:
 # --- documentation, installing, cleaning -------------------------------------
 
 .PHONY: docs install uninstall clean
+# All from the comments in lua/ and the rows in the core: lua/netns/reference.
+write = $(in_tree) $(LUA) -e 'require("netns.reference.write").$(1)'
 docs: deps-docs
-	$(call say,DOC,doc/)$(LDOC) --quiet --fatalwarnings --config .config.ld .
+	$(Q)$(MAKE) --no-print-directory all
+	$(call say,DOC,doc/)rm -rf doc && mkdir doc && $(call write,pages "doc")
 
-install: all
+$(BUILD)/netns.3lua: $(LUA_SRC) $(CORE)
+	$(call say,DOC,$@)$(call write,man("$@"$(comma) os.date("!%Y-%m-%d"$(comma) tonumber(os.getenv "SOURCE_DATE_EPOCH"))))
+
+$(BUILD)/library/netns.lua: $(LUA_SRC) $(CORE)
+	@mkdir -p $(@D)/netns
+	$(call say,DOC,$(@D))$(call write,definitions "$(@D)")
+
+install: all $(BUILD)/netns.3lua $(BUILD)/library/netns.lua
 	$(call say,INSTALL,$(DESTDIR)$(INST_LIBDIR)/netns)$(INSTALL) -d '$(DESTDIR)$(INST_LIBDIR)/netns'
 	$(Q)$(INSTALL) -m 755 $(CORE) $(WORKER) '$(DESTDIR)$(INST_LIBDIR)/netns'
 	$(call say,INSTALL,$(DESTDIR)$(INST_LUADIR)/netns)$(INSTALL) -d '$(DESTDIR)$(INST_LUADIR)/netns'
 	$(Q)for f in $(LUA_SRC:lua/%=%); do \
 	    $(INSTALL) -D -m 644 "lua/$$f" '$(DESTDIR)$(INST_LUADIR)'/"$$f" || exit 1; \
 	done
+	$(Q)cd $(BUILD)/library && find . -name '*.lua' -exec $(INSTALL) -D -m 644 {} '$(DESTDIR)$(INST_LUADIR)/netns/library/'{} \;
+	$(call say,INSTALL,$(DESTDIR)$(INST_MANDIR)/man3)$(INSTALL) -D -m 644 $(BUILD)/netns.3lua '$(DESTDIR)$(INST_MANDIR)/man3/netns.3lua'
 
 uninstall:
 	$(Q)rm -f $(foreach f,core.so nft_worker,'$(DESTDIR)$(INST_LIBDIR)/netns/$f')
 	$(Q)rm -f $(foreach f,$(LUA_SRC:lua/%=%),'$(DESTDIR)$(INST_LUADIR)/$f')
+	$(Q)rm -rf '$(DESTDIR)$(INST_LUADIR)/netns/library'
+	$(Q)rm -f '$(DESTDIR)$(INST_MANDIR)/man3/netns.3lua'
 	$(Q)for d in '$(DESTDIR)$(INST_LIBDIR)/netns' '$(DESTDIR)$(INST_LUADIR)/netns'; do \
 	    test ! -d "$$d" || find "$$d" -depth -type d -empty -delete; \
 	done

@@ -10,6 +10,8 @@ static const char *const types[] = {
     [CODEC_IP6] = "ipv6",      [CODEC_IP] = "ip",         [CODEC_IPANY] = "ip",
     [CODEC_PREFIX] = "prefix", [CODEC_DEV] = "dev",       [CODEC_ENUM] = "name",
     [CODEC_NEST] = "table",    [CODEC_INLINE] = NULL,     [CODEC_CUSTOM] = "custom",
+    [CODEC_TIME] = "time",     [CODEC_RATE] = "rate",     [CODEC_SIZE] = "size",
+    [CODEC_SHARE] = "share",
 };
 
 static void set_flag(lua_State *L, const char *key, bool on)

@@ -36,7 +36,9 @@ build = {
       LUA_INCDIR = "$(LUA_INCDIR)",
    },
    install_variables = {
+      LUA = "$(LUA)",
       LUA_INCDIR = "$(LUA_INCDIR)",
+      INST_MANDIR = "$(PREFIX)/man",
       INST_LIBDIR = "$(LIBDIR)",
       INST_LUADIR = "$(LUADIR)",
    },

@@ -168,7 +168,7 @@ describe("the Lua part", function()
 
   -- the public face, the topologies, the sugar on the objects, the C core
   local function lua_layer(module)
-    if module == "netns" then
+    if module == "netns" or module:find "^netns%.reference" then
       return 3
     elseif module:find "^netns%.topology" then
       return 2

@@ -163,12 +163,42 @@ end
 
 -- For anybody -----------------------------------------------------------------------------------------------------
 
---- `assertions.reaches(a, b, how)`, `blocked(a, b, how)`, `route(node, dst, via)`, `no_drift(lab)`: raise an object
--- that prints what is wrong; otherwise give their arguments back.
--- @function assertions.reaches
--- @tparam Namespace a node or any Namespace
--- @tparam string|Namespace b
--- @tparam[opt] table how as for `ns:reach`
+-- All of them raise an object that prints what is wrong, and otherwise give their arguments back.
+
+--- A packet gets from a to b and back.
+-- @function assert.reaches
+-- @tparam Namespace a node of a lab, or any Namespace
+-- @tparam string|Namespace b the same, or an address
+-- @tparam[opt] table how as for `ns:reach`: `tcp = port`, `udp = port`, nothing for a ping; `timeout` in seconds
+-- @return its arguments
+-- @raise a failure that prints why, where b does not answer
+-- @usage require("netns.assert").reaches(lab.pc, lab.web, { tcp = 80 })
+
+--- Something on the way from a to b stops it; a port where only nobody listens does not count.
+-- @function assert.blocked
+-- @tparam Namespace a node of a lab, or any Namespace
+-- @tparam string|Namespace b the same, or an address
+-- @tparam[opt] table how as for `reaches`
+-- @return its arguments
+-- @raise a failure that prints the way, where b answers
+-- @usage require("netns.assert").blocked(lab.outside, lab.pc, { tcp = 22 })
+
+--- A route, or the kernel's decision, leads there.
+-- @function assert.route
+-- @tparam Namespace node
+-- @tparam string dst a prefix: the route of that destination; an address: the kernel's decision for it
+-- @tparam[opt] string via the gateway or link it leads by
+-- @return its arguments
+-- @raise a failure that prints the routes there are
+-- @usage require("netns.assert").route(lab.pc, "default", "10.0.0.1")
+
+--- The kernel is as the description says.
+-- @function assert.no_drift
+-- @tparam Lab lab
+-- @return its arguments
+-- @raise a failure that prints `lab:diff()`
+-- @usage require("netns.assert").no_drift(lab)
+
 for name, test in pairs(tests) do
   assertions[name] = function(...)
     local ok, why = test(...)
@@ -184,6 +214,7 @@ end
 --- Add the assertions to luassert.
 -- Done by itself where luassert is loaded already, as busted does.
 -- @param luassert what `require "luassert"` gives
+-- @usage require("netns.assert").register(require "luassert")
 function assertions.register(luassert)
   for name, test in pairs(tests) do
     luassert:register("assertion", name, function(state, arguments)

@@ -230,8 +230,8 @@ local function ignored_of(opts)
 end
 
 --- What is different between two namespaces, or two dumps.
--- @tparam Namespace|table a
--- @tparam Namespace|table b
+-- @tparam Namespace|table a a Namespace, or what its `dump` gave
+-- @tparam Namespace|table b the same
 -- @tparam[opt] table opts `ignore`: what does not count: nouns, fields, sysctls, as { "neigh", "link.address",
 --   "sysctl net.ipv4.ip_forward" }
 -- @treturn {table,...} `{ path =, a =, b = }` each, nil where one has not got it; prints as lines with "-" (only in a),

@@ -88,6 +88,7 @@ end)
 -- @tparam Namespace ns
 -- @tparam table opts as for `allow`; and `reject = true`
 -- @treturn Recipe
+-- @usage firewall.deny(ns, { from = "10.0.0.66", reject = true })
 firewall.deny = recipe("deny", MATCH .. " reject", function(opts)
   return matched(opts, stage(opts, "deny"), opts.reject and "counter reject" or "counter drop")
 end)
@@ -116,6 +117,7 @@ end
 -- @tparam table opts as for `allow`, and `rate` (packets a second, "10/minute", "1 mbytes/second"), `burst`,
 --   `per_source = true`: each source address has the rate for itself
 -- @treturn Recipe
+-- @usage firewall.rate_limit(ns, { proto = "tcp", port = 22, rate = "5/minute", per_source = true })
 firewall.rate_limit = recipe("rate_limit", MATCH .. " rate burst per_source", function(opts)
   local limit = "limit rate over " .. check_rate(opts)
   local chain = stage(opts, "deny")
@@ -143,6 +145,7 @@ end)
 -- @tparam table opts as for `allow`, and `prefix`, `level` ("info" ...), `group` (to nflog instead of the
 --   kernel's log, which only shows the first namespace's)
 -- @treturn Recipe
+-- @usage local log = firewall.log(ns, { proto = "icmp", prefix = "ping: ", group = 1 })
 firewall.log = recipe("log", MATCH .. " prefix level group", function(opts)
   local statement = build.statement { log = opts.prefix == nil and opts.level == nil and opts.group == nil and true
     or { prefix = opts.prefix, level = opts.level, group = opts.group } }
@@ -177,7 +180,7 @@ firewall.publish = recipe("publish", "port to proto iface address hairpin", buil
 --- Keep interfaces apart: no packet goes from one to another, routed or bridged.
 -- @function isolate
 -- @tparam Namespace ns
--- @tparam {string,...} ifaces names of two or more interfaces
+-- @tparam {string,...} opts names of two or more interfaces
 -- @treturn Recipe
 -- @usage firewall.isolate(router, { "guest0", "lan0" })
 firewall.isolate = recipe("isolate", nil, build.isolate)
@@ -185,12 +188,14 @@ firewall.isolate = recipe("isolate", nil, build.isolate)
 --- The recipes that are applied.
 -- @tparam Namespace ns
 -- @treturn {Recipe,...} each with `name`, `rules` and `undo`
+-- @usage for _, recipe in ipairs(firewall.list(ns)) do print(recipe) end
 function firewall.list(ns)
   return build.list(ns)
 end
 
 --- Undo all recipes.
 -- @tparam Namespace ns
+-- @usage firewall.reset(ns)
 function firewall.reset(ns)
   return build.reset(ns)
 end

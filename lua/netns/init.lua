@@ -1,4 +1,18 @@
 --- Linux network namespaces as Lua objects.
+--
+-- A namespace is an object that is held, asked and closed; so are its links, addresses, routes and firewall. The words
+-- are those of iproute2: `ns.route:add{ dst = "default", via = "10.0.0.1" }` is `ip -n NS route add default via
+-- 10.0.0.1`.
+-- What the system refuses is raised as an object with `op`, `object`, `netns`, `code`, `errno`, `message`, `kernel` and
+-- `attr`; misuse is an ordinary error at the caller's line.
+--
+--    local netns = require "netns"
+--    local red <close>, blue <close> = netns.new(), netns.new()
+--    red.link:add { name = "eth0", type = "veth", up = true, peer = { name = "eth0", netns = blue, up = true } }
+--    red.addr:add { dev = "eth0", address = "10.0.0.1/24" }
+--    blue.addr:add { dev = "eth0", address = "10.0.0.2/24" }
+--    assert(red:ping "10.0.0.2")
+--
 -- @module netns
 local core = require "netns.core"
 require "netns.process"
@@ -12,6 +26,7 @@ local probe = require "netns.probe"
 require "netns.wait"
 
 local netns = {
+  version = require "netns.version",
   new = core.new,
   open = core.open,
   current = core.current,
@@ -42,6 +57,17 @@ function netns.try(fn, ...)
     error(err, 0)
   end
   return finish(pcall(fn, ...))
+end
+
+--- Explain a function, an object, or a name, from the reference.
+-- @param[opt] x a function or object of this module, or a name: of a module or class ("Namespace"), of a function or
+--   method ("topology.star", "Namespace:run", or just "run"), of a noun ("route"), its verb ("route:add"), a key
+--   ("route.metric"), a kind of link ("vxlan"); without it, everything there is
+-- @treturn string text, within the terminal's width
+-- @raise an error that names what is near, where nothing is known of it
+-- @usage print(netns.help "route:add")
+function netns.help(...)
+  return require("netns.reference.help").help(...)
 end
 
 return netns

@@ -105,6 +105,7 @@ end
 --- The next event.
 -- @tparam[opt] number timeout seconds to wait for it (default: as long as it takes; 0: only what is there)
 -- @treturn ?table nil when none came in time
+-- @usage local e = m:next(0.5)
 function Monitor:next(timeout)
   need_open(self)
   if timeout ~= nil and (type(timeout) ~= "number" or timeout < 0 or timeout ~= timeout) then
@@ -128,6 +129,8 @@ end
 
 --- Events in a loop, until none comes for that long.
 -- @tparam[opt] number timeout seconds; default: for ever
+-- @treturn function the iterator
+-- @usage for e in m:each(1) do print(e.event, e.kind) end
 function Monitor:each(timeout)
   return function()
     return self:next(timeout)
@@ -136,6 +139,8 @@ end
 
 --- A descriptor for event loops: readable when `next(0)` has something to say.
 -- It stays the monitor's own. Call `next(0)` until it gives nil, then wait again.
+-- @treturn integer
+-- @usage poll(m:fd())
 function Monitor:fd()
   need_open(self)
   return self.joint and self.joint:fd() or self.fds[1]
@@ -144,6 +149,7 @@ end
 --- Forget the events that wait, and list everything afresh.
 -- What changes after this call still comes as an event.
 -- @treturn table a list for each kind: `{ link = { ... }, route = { ... } }`; for "nft" the ruleset as text
+-- @usage if e.event == "overrun" then now = m:resync() end
 function Monitor:resync()
   need_open(self)
   repeat
@@ -160,6 +166,7 @@ function Monitor:resync()
 end
 
 --- Stop listening. Twice is fine.
+-- @usage m:close()
 function Monitor:close()
   for _, source in ipairs(self.sources or {}) do
     source:close()
@@ -175,5 +182,6 @@ function Monitor:__tostring()
 end
 
 Monitor.__close = Monitor.close
+monitor.methods = Monitor
 
 return monitor

@@ -74,6 +74,10 @@ end
 --- Run nft commands without committing them.
 -- @return true
 -- @raise netns.Error as `run`
+-- @tparam string text commands, as for `run`
+-- @tparam[opt] table values parameters, as for `run`
+-- @tparam[opt] table opts `timeout` in seconds
+-- @usage ns.nft:check "add table inet filter"
 function methods:check(text, values, opts)
   opts = opts or {}
   check.keys(opts, run_options, "nft check")
@@ -97,12 +101,15 @@ end
 -- @treturn {table,...} { table = {...} }, { chain = {...} }, { rule = {...} } ..., as in
 --   libnftables-json(5); JSON's null is true
 -- @see add
+-- @usage for _, entry in ipairs(ns.nft:list()) do print(next(entry)) end
 function methods:list(opts)
   return listing.list(self.ns, "list " .. scope(opts or {}, "nft list"), opts)
 end
 
 --- The ruleset as nft's text.
 -- @tparam[opt] table opts as for `list`, and `handle = true`
+-- @treturn string
+-- @usage io.write(ns.nft:text { stateless = true })
 function methods:text(opts)
   local given = {}
   for key, value in pairs(opts or {}) do
@@ -118,6 +125,8 @@ end
 -- @tparam {table,...} list what `list` gives
 -- @tparam[opt] table opts as for `run`
 -- @treturn {table,...} what was created
+-- @raise netns.Error, EEXIST where something of it is there
+-- @usage other.nft:add(ns.nft:list())
 function methods:add(list, opts)
   opts = opts or {}
   check.keys(opts, run_options, "nft add")
@@ -140,6 +149,7 @@ end
 -- @tparam[opt] table opts without: the tables that this process made in the namespace, and
 --   nothing else; `all = true`: everything, of all programs (with `family`: of that family);
 --   `family` and `table`: that table, whoever made it
+-- @usage ns.nft:flush { family = "inet", table = "filter" }
 function methods:flush(opts)
   opts = opts or {}
   check.keys(opts, quote.set "all family table", "nft flush")
@@ -175,6 +185,7 @@ end
 --- Changes by anyone, from now on.
 -- @treturn Monitor `next(timeout)`, `each(timeout)`, `fd()`, `close()`
 -- @see netns.nft.monitor
+-- @usage for event in ns.nft:monitor():each(1) do print(event.event, event.kind) end
 function methods:monitor()
   return monitor.new(self.ns)
 end

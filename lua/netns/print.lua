@@ -198,6 +198,7 @@ end
 
 --- The width that lines are kept within: what COLUMNS says, else the terminal's at standard output.
 -- @treturn ?integer nil where there is neither
+-- @usage print(("-"):rep(netns.print.width() or 80))
 function printing.width()
   local given = math.tointeger(tonumber(os.getenv "COLUMNS"))
   return given and given > 0 and given or core.terminal_width()

@@ -252,23 +252,31 @@ end
 
 for _, kind in ipairs { "ping", "traceroute", "path_mtu", "tcp", "udp" } do
   --- Add a probe: `probes:ping(ns, dst, opts)`, likewise `traceroute`, `path_mtu`, `tcp` and `udp`.
+  -- @tparam Namespace ns where it starts
+  -- @tparam string|Namespace target
+  -- @tparam[opt] table opts see netns.probe
   -- @treturn integer its number
+  -- @raise netns.Error: EPERM without CAP_NET_RAW, EMFILE at a limit
+  -- @usage probes:ping(a, b, { size = 1400, df = true })
   Probes[kind] = function(self, ns, target, opts)
     local address, rest = prepare(kind, ns, target, opts)
     return check.relay(check.object(self, "Probes", kind).add, self, kind, ns, address, rest)
   end
 end
 
+local bare_result = Probes.result
+
 --- The result of a probe as far as it is known.
 -- @tparam integer number
--- @treturn table see above
-local bare_result = Probes.result
+-- @treturn table see netns.probe
+-- @usage print(probes:result(1))
 function Probes:result(number)
   return dress(bare_result(self, number))
 end
 
 --- Run them all to their end.
 -- @treturn function an iterator over the numbers and results
+-- @usage for number, result in probes:run() do print(number, result) end
 function Probes:run()
   repeat
     local left = self:step()
@@ -297,7 +305,7 @@ end
 --- Ping from this namespace.
 -- @function Namespace:ping
 -- @tparam string|Namespace target
--- @tparam[opt] table opts see above
+-- @tparam[opt] table opts see netns.probe
 -- @treturn ?table the result, or nil and the result where no answer came: so `assert(a:ping(b))` says why.
 --   Fields: `sent received duplicates loss min avg max mdev`
 -- @usage print(red:ping("10.0.0.2", { count = 3, interval = 0.2 }).avg)
@@ -309,7 +317,7 @@ end
 --- The routers on the way to a destination.
 -- @function Namespace:traceroute
 -- @tparam string|Namespace target
--- @tparam[opt] table opts see above
+-- @tparam[opt] table opts see netns.probe
 -- @treturn ?table the result, or nil and the result where the destination was not reached. `hops`: for each hop
 --   `hop` (its number), `from`, `rtt`, `error`
 -- @usage for _, hop in ipairs(red:traceroute("10.0.9.2").hops) do print(hop.hop, hop.from) end
@@ -322,8 +330,9 @@ end
 -- Where routers do not say so (an MTU hole), it is searched for.
 -- @function Namespace:path_mtu
 -- @tparam string|Namespace target
--- @tparam[opt] table opts see above
+-- @tparam[opt] table opts see netns.probe
 -- @treturn ?table the result, or nil and the result. `mtu`; `hops`: who said what; `silent`: true for a hole
+-- @usage print(red:path_mtu("10.0.9.2").mtu)
 function core.Namespace.path_mtu(ns, target, opts)
   local address, rest = prepare("path_mtu", check.object(ns, "Namespace", "path_mtu"), target, opts)
   return one(ns, "path_mtu", address, rest)
@@ -416,6 +425,7 @@ end
 -- @tparam[opt] table how as for `ns:reach`
 -- @treturn table `m[from][to]`: the round trip in seconds, or false; `m.ok`, `m.reached`, `m.pairs`, `m.names`,
 --   `m.failures`: `{ from =, to =, result = }` each. Prints as a table.
+-- @usage print(netns.matrix({ { name = "a", netns = red }, { name = "b", netns = blue } }, { tcp = 80 }))
 function probe.matrix(nodes, how)
   local rest = how or {}
   if type(rest) ~= "table" then

@@ -33,7 +33,7 @@ local Process = core.Process
 -- excepted.
 -- @function Namespace:run
 -- @tparam {string|number,...} argv the program and its arguments
--- @tparam[opt] table opts see above
+-- @tparam[opt] table opts see netns.process
 -- @treturn table the result
 -- @raise netns.Error: the errno of a command that cannot be run; with `check`, "exit status 1" and the last lines
 --   of stderr, the field `result` holding the result
@@ -45,7 +45,7 @@ local Process = core.Process
 -- somebody to read or to wait. Servers that talk much want `stdout = "discard"` or a file.
 -- @function Namespace:spawn
 -- @tparam {string|number,...} argv the program and its arguments
--- @tparam[opt] table opts see above
+-- @tparam[opt] table opts see netns.process
 -- @treturn Process
 -- @raise netns.Error: the errno of a command that cannot be run
 -- @usage local server <close> = ns:spawn { "iperf3", "-s" }
@@ -55,12 +55,14 @@ local Process = core.Process
 -- @tparam[opt] number seconds how long to wait; 0 only looks
 -- @treturn ?table the status; nil if it is still running
 -- @raise netns.Error: with `check`; ECHILD where another part of this program has reaped it
+-- @usage local status = process:wait(5)
 
 --- Send a signal.
 -- @function Process:kill
 -- @tparam[opt="TERM"] string|integer signal "TERM", "SIGTERM" or 15
 -- @tparam[opt] table opts `group = true`: to its whole process group
 -- @treturn boolean false if nobody was there any more
+-- @usage process:kill("HUP", { group = true })
 
 --- Read from its stdout or stderr.
 -- @function Process:read
@@ -68,6 +70,7 @@ local Process = core.Process
 --   (whatever is there, as soon as there is something), or a number of bytes
 -- @tparam[opt] number|table opts seconds, or `{ timeout = seconds, from = "stdout" | "stderr" }`
 -- @treturn ?string nil at the end of the output; nil and "timeout" when it takes longer
+-- @usage local line = process:read("l", 5)
 
 --- Write to its stdin.
 -- @function Process:write
@@ -75,18 +78,22 @@ local Process = core.Process
 -- @tparam[opt] number seconds
 -- @treturn Process itself; or nil, "timeout", and how many bytes were written
 -- @raise netns.Error EPIPE: it does not read any more
+-- @usage process:write "hello\n"
 
 --- Let it read the end of its input.
 -- @function Process:close_stdin
+-- @usage process:close_stdin()
 
 --- A file descriptor, for an event loop or as a stream of another process.
 -- Of "pidfd" (readable when it has ended), "stdin", "stdout" or "stderr".
 -- @function Process:fd
 -- @tparam[opt="pidfd"] string which
 -- @treturn ?integer nil where there is none; it stays the Process's own
+-- @usage poll(process:fd(), process:fd "stdout")
 
 --- Kill its whole process group and let go of everything. `local p <close>` and garbage collection do the same.
 -- @function Process:close
+-- @usage process:close()
 
 --- Iterate over what a process writes, as `file:lines` does.
 -- Ends with the output. A time-out is for each piece, and raises.

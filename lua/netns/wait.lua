@@ -387,6 +387,7 @@ end
 -- @function Namespace:sockets
 -- @tparam[opt] table what `proto` "tcp" or "udp" (default both), `listening = true`
 -- @treturn {table,...} `proto family state src sport dst dport dev uid inode recv_q send_q` each
+-- @usage print(ns:sockets { listening = true })
 function core.Namespace.sockets(ns, what)
   check.object(ns, "Namespace", "sockets")
   what = check.options(what, { proto = "string", listening = "boolean" }, "sockets")
@@ -405,8 +406,10 @@ end
 
 -- spawn with ready -------------------------------------------------------------------------------------------------
 
---- `ns:spawn(argv, { ready = ... })` returns when the process is ready.
--- `ready` is what `ns:wait` takes (`{ tcp = 5201 }`, `{ file = "/run/x.sock" }`, a function, `timeout` in it).
+--- Wait until the process is ready: what `ns:spawn(argv, { ready = ... })` does before it returns.
+-- @tparam table|function ready what `ns:wait` takes: `{ tcp = 5201 }`, `{ file = "/run/x.sock" }`, a function;
+--   `timeout` in it
+-- @tparam Namespace ns where the process is
 -- @raise netns.Error with the process's output when it ends first; ETIMEDOUT, and it is ended
 -- @usage local server <close> = blue:spawn({ "iperf3", "-s" }, { ready = { tcp = 5201 } })
 function core.Process.await_ready(process, ready, ns)

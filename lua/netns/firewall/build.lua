@@ -122,6 +122,7 @@ local function sets_of(t, key)
 end
 
 --- Take exactly the recipe's rules out; with the last recipe the table goes. Twice is fine.
+-- @usage recipe:undo()
 function recipe_methods:undo()
   local nft, key = self.ns.nft, self.key
   local found = read(self.ns)
@@ -439,5 +440,7 @@ function build.isolate(ifaces, ns)
   end
   return { rules = rules }
 end
+
+build.recipe_methods = recipe_methods
 
 return build

@@ -9,16 +9,22 @@ local quote = require "netns.nft.quote"
 local table_methods = handle.methods {}
 
 --- Remove the rules of all its chains; chains, sets and objects stay.
+-- @usage fw:flush()
 function table_methods:flush()
   handle.write(self, "flush table " .. handle.path_of(self), "table flush")
 end
 
 --- What is in it, as plain data.
+-- @treturn {table,...} as `ns.nft:list()`
+-- @usage for _, entry in ipairs(fw:list()) do print(next(entry)) end
 function table_methods:list()
   return listing.list(self.nft.ns, "list table " .. handle.path_of(self), { op = "table list" })
 end
 
 --- Change its flags.
+-- @tparam table changes `flags`, `comment`
+-- @treturn Table itself
+-- @usage fw:change { flags = "dormant" }
 function table_methods:change(changes)
   check.keys(changes, quote.set "flags comment", "table change")
   local spec = { family = self.spec.family, name = self.spec.name, flags = changes.flags, comment = changes.comment }
@@ -35,11 +41,16 @@ handle.class("table", "netns.Table", table_methods, {
 local chain_methods = handle.methods {}
 
 --- Remove its rules.
+-- @usage input:flush()
 function chain_methods:flush()
   handle.write(self, "flush chain " .. handle.path_of(self), "chain flush")
 end
 
 --- Give it another name.
+-- @tparam string name the new one
+-- @treturn Chain itself
+-- @raise netns.Error, EEXIST where there is one of that name
+-- @usage input:rename "incoming"
 function chain_methods:rename(name)
   handle.write(self, ("rename chain %s %s"):format(handle.path_of(self), quote.name(name, "chain")), "chain rename")
   self.spec.name = name
@@ -49,6 +60,9 @@ end
 local chain_shape = { "type", "hook", "prio", "dev" }
 
 --- Change its policy: `input:set{ policy = "drop" }`.
+-- @tparam table changes `policy`: "accept" or "drop"
+-- @treturn Chain itself
+-- @usage input:set { policy = "drop" }
 function chain_methods:set(changes)
   check.keys(changes, quote.set "policy", "chain set")
   local spec = { family = self.spec.family, table = self.spec.table, name = self.spec.name, policy = changes.policy }
@@ -61,6 +75,8 @@ function chain_methods:set(changes)
 end
 
 --- Its rules, as handles.
+-- @treturn {Rule,...}
+-- @usage for _, rule in ipairs(input:rules()) do print(rule) end
 function chain_methods:rules()
   return self.rule:list()
 end

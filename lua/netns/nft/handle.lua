@@ -100,7 +100,7 @@ end
 -- ---- nouns ------------------------------------------------------------------------------
 
 local noun_methods = {}
-local noun_meta = { __name = "netns.nft.Noun", __metatable = "netns.nft.Noun" }
+local noun_meta = { __name = "netns.NftNoun", __metatable = "netns.NftNoun" }
 
 noun_meta.__index = noun_methods
 
@@ -176,6 +176,7 @@ end
 -- @tparam table|string spec its keys, or its name
 -- @return the handle
 -- @raise netns.Error, EEXIST where it is there
+-- @usage fw.chain:add { name = "input", type = "filter", hook = "input", priority = 0 }
 function noun_methods:add(spec)
   return create(self, spec, "add", function(full)
     return object.add(self.kind, full, "create")
@@ -187,6 +188,9 @@ local changed_in_place = { table = true, chain = true }
 
 --- Create one, or change the one that is there. What a table or chain holds stays; other objects
 -- are made anew, which nft refuses while a rule uses them.
+-- @tparam table|string spec its keys, or its name
+-- @treturn Handle
+-- @usage fw.counter:replace { name = "hits", packets = 0, bytes = 0 }
 function noun_methods:replace(spec)
   return create(self, spec, "replace", function(full)
     local text = object.add(self.kind, full)
@@ -198,6 +202,9 @@ function noun_methods:replace(spec)
 end
 
 --- The handle of one that exists; nil where there is none.
+-- @tparam table|string name its keys, or its name
+-- @treturn ?Handle
+-- @usage local input = fw.chain:get "input"
 function noun_methods:get(name)
   local spec = complete(self, name, "get")
   local o = handle.fetch(self.nft, self.kind, spec)
@@ -206,12 +213,15 @@ end
 
 --- A handle, without asking whether there is such an object.
 -- @tparam table|string spec its keys, or its name
+-- @treturn Handle
+-- @usage local input = fw.chain:handle "input"
 function noun_methods:handle(spec)
   return handle.new(self.nft, self.kind, complete(self, spec, "handle"))
 end
 
 --- All of them, as plain data.
 -- @treturn {table,...} keys as in libnftables-json(5)
+-- @usage for _, chain in ipairs(fw.chain:list()) do print(chain.name, chain.hook) end
 function noun_methods:list()
   local where = self.parent and " table " .. object.path("table", self.parent.spec) or ""
   local command = self.parent and "list" .. where or "list tables"
@@ -225,6 +235,8 @@ function noun_methods:list()
 end
 
 --- The handles of all of them, for a loop: `for chain in fw.chain:each() do`.
+-- @treturn function the iterator
+-- @usage for chain in fw.chain:each() do print(chain.name) end
 function noun_methods:each()
   local list, i = self:list(), 0
   return function()
@@ -234,6 +246,9 @@ function noun_methods:each()
 end
 
 --- Delete one, by name.
+-- @tparam table|string name its keys, or its name
+-- @raise netns.Error: ENOENT where there is none, EBUSY where something uses it
+-- @usage fw.set:del "bad"
 function noun_methods:del(name)
   local spec = complete(self, name, "del")
   handle.write(handle.new(self.nft, self.kind, spec), object.delete(self.kind, spec), self.kind .. " del")
@@ -244,6 +259,8 @@ end
 local common = {}
 
 --- Delete it.
+-- @raise netns.Error: ENOENT where it is gone, EBUSY where something uses it
+-- @usage fw:del()
 function common:del()
   handle.write(self, object.delete(self.kind, self.spec), self.kind .. " del")
 end
@@ -251,11 +268,16 @@ end
 common.delete = common.del
 
 --- Its keys as the kernel has them now, as plain data.
+-- @treturn table as in libnftables-json(5)
+-- @raise netns.Error, ENOENT where it is gone
+-- @usage print(input:get().policy)
 function common:get()
   return (handle.need(self))
 end
 
 --- Whether it is there.
+-- @treturn boolean
+-- @usage if fw:exists() then fw:del() end
 function common:exists()
   return handle.fetch(self.nft, self.kind, self.spec) ~= nil
 end
@@ -265,6 +287,6 @@ function handle.methods(own)
   return setmetatable(own, { __index = common })
 end
 
-handle.path_of = path_of
+handle.path_of, handle.noun_methods, handle.common = path_of, noun_methods, common
 
 return handle

@@ -118,6 +118,7 @@ end
 --- The next event, waiting for it at most `timeout` seconds.
 -- @tparam[opt] number timeout default: for ever; 0: only what is there
 -- @treturn ?table nil when none came
+-- @usage local event = monitor:next(0.5)
 function methods:next(timeout)
   local event = self:receive(timeout)
   return event and explain(self, event)
@@ -125,6 +126,8 @@ end
 
 --- Events in a loop, until none comes for `timeout` seconds.
 -- @usage for event in monitor:each(1) do print(event.event, event.kind) end
+-- @tparam[opt] number timeout default: for ever
+-- @treturn function the iterator
 function methods:each(timeout)
   return function()
     return methods.next(self, timeout)

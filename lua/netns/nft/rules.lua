@@ -29,6 +29,7 @@ local function new_rule(chain, data)
 end
 
 --- Told by the commit that created it.
+-- @local
 function rule_methods:created(number)
   self.handle = number
   self.op = nil
@@ -160,15 +161,23 @@ local function need(r, what)
 end
 
 --- The rule as the kernel has it: expr, comment, handle.
+-- @treturn table
+-- @raise netns.Error, ENOENT where it is gone
+-- @usage print(#ssh:get().expr)
 function rule_methods:get()
   return (need(self, "rule get"))
 end
 
+--- Whether it is there.
+-- @treturn boolean
+-- @usage if ssh:exists() then ssh:del() end
 function rule_methods:exists()
   return self.handle and not self.deleted and fetch(self) ~= nil or false
 end
 
 --- Delete it.
+-- @raise netns.Error, ENOENT where it is gone
+-- @usage ssh:delete()
 function rule_methods:del()
   if self.op and self.op.transaction and not self.handle then
     commit.withdraw(self.op)
@@ -184,6 +193,9 @@ rule_methods.delete = rule_methods.del
 --- Put another in its place.
 -- @tparam string|table given as for chain:rule
 -- @tparam[opt] table opts `comment`, `params`
+-- @treturn Rule itself
+-- @raise netns.Error, ENOENT where it is gone
+-- @usage ssh:replace "tcp dport 2222 counter accept"
 function rule_methods:replace(given, opts)
   opts = opts or {}
   check.keys(opts, quote.set "comment params", "rule replace")
@@ -210,6 +222,7 @@ end
 --- Set its counters and quotas to zero; nft 1.0.6 can only put the rule anew in its place, so that
 -- what passes between reading and writing is not counted.
 -- @treturn ?table the counter as it was: packets and bytes
+-- @usage ssh:reset()
 function rule_methods:reset()
   local now = need(self, "rule reset")
   local counter, quota = find_statement(now, "counter"), find_statement(now, "quota")
@@ -272,7 +285,8 @@ end
 -- ---- the noun: chain.rule ----------------------------------------------------------------
 
 local noun_methods = {}
-local noun_meta = { __name = "netns.nft.Noun", __metatable = "netns.nft.Noun", __index = noun_methods }
+local noun_meta = { __name = "netns.RuleNoun", __metatable = "netns.RuleNoun", __index = noun_methods,
+  methods = noun_methods }
 
 --- Add a rule, at the end or where the options say.
 -- @tparam string|table given nft's text ("tcp dport 22 accept"), or a list of statements as in
@@ -280,6 +294,8 @@ local noun_meta = { __name = "netns.nft.Noun", __metatable = "netns.nft.Noun", _
 -- @tparam[opt] table opts `before`, `after` (a Rule or a handle), `first`, `index`, `comment`,
 --   `params` (values for `$name` in the text)
 -- @treturn Rule
+-- @raise netns.Error with nft's message and its place, as `Nft:run`
+-- @usage input.rule:add("tcp dport 22 accept", { first = true })
 function noun_methods:add(given, opts)
   return add_rule(self.parent, given, opts)
 end
@@ -292,6 +308,8 @@ function noun_meta.__call(noun, chain, given, opts)
 end
 
 --- All rules of the chain, in order, as Rules that hold what was listed in `spec`.
+-- @treturn {Rule,...}
+-- @usage for _, rule in ipairs(input.rule:list()) do print(rule.text) end
 function noun_methods:list()
   local rules = {}
   local command = "list chain " .. handle.path_of(self.parent)
@@ -305,10 +323,15 @@ end
 
 --- The Rule of a listed rule, without asking whether it is there.
 -- @tparam table listed as in `nft:list()`: at least its handle
+-- @treturn Rule
+-- @usage local ssh = input.rule:handle { handle = 7 }
 function noun_methods:handle(listed)
   return new_rule(self.parent, listed)
 end
 
+--- All rules of the chain in a loop.
+-- @treturn function the iterator
+-- @usage for rule in input.rule:each() do print(rule) end
 function noun_methods:each()
   local rules, i = self:list(), 0
   return function()
@@ -318,6 +341,9 @@ function noun_methods:each()
 end
 
 --- The rule with a handle; nil where there is none.
+-- @tparam integer number the handle
+-- @treturn ?Rule
+-- @usage local ssh = input.rule:get(7)
 function noun_methods:get(number)
   quote.integer(number, "rule get: handle", 1)
   local rule = new_rule(self.parent, { handle = number })
@@ -325,20 +351,29 @@ function noun_methods:get(number)
 end
 
 --- Delete the rule with a handle.
+-- @tparam integer|Rule number a handle, or the Rule
+-- @raise netns.Error, ENOENT where it is gone
+-- @usage input.rule:del(7)
 function noun_methods:del(number)
   local rule = type(number) == "table" and number or new_rule(self.parent, { handle = number })
   return rule:del()
 end
 
 --- Put a rule in the place of the one with a handle.
+-- @tparam integer number the handle
+-- @tparam string|table given as for `add`
+-- @tparam[opt] table opts `comment`, `params`
+-- @treturn Rule
+-- @usage input.rule:replace(7, "tcp dport 2222 accept")
 function noun_methods:replace(number, given, opts)
   return new_rule(self.parent, { handle = number }):replace(given, opts)
 end
 
 --- Remove all rules of the chain.
+-- @usage input.rule:flush()
 function noun_methods:flush()
   self.parent:flush()
 end
 
-rule_meta.noun = noun_meta
+rule_meta.noun, rule_meta.methods = noun_meta, rule_methods
 handle.classes.rule = rule_meta

@@ -81,10 +81,13 @@ local function send(set, verb, items, bare, opts)
 end
 
 --- Whether so few elements can be part of the set's own creation.
+-- @local
 function methods.fits(_, items)
   return type(items) ~= "table" or #items <= PIECE
 end
 
+--- The command that adds them, in nft's text.
+-- @local
 function methods:add_text(items)
   items = elements.list(items, self.kind == "map")
   if #items == 0 then
@@ -112,6 +115,10 @@ function methods:add(items, opts)
 end
 
 --- Remove elements; all must be there.
+-- @tparam[opt] table items as for `add`; left out: the set itself is deleted
+-- @tparam[opt] table opts `timeout` in seconds for each piece
+-- @raise netns.Error, ENOENT where one is not there
+-- @usage bad:del { "10.0.0.1" }
 function methods:del(items, opts)
   if items == nil then
     handle.write(self, ("delete %s %s"):format(self.kind, handle.path_of(self)), self.kind .. " del")
@@ -143,10 +150,15 @@ local function listed(set)
 end
 
 --- All elements, as `add` takes them.
+-- @treturn {table,...}
+-- @usage other:add(bad:list())
 function methods:list()
   return listed(self)
 end
 
+--- All elements in a loop.
+-- @treturn function the iterator
+-- @usage for element in bad:each() do print(element) end
 function methods:each()
   local list, i = self:list(), 0
   return function()
@@ -156,12 +168,17 @@ function methods:each()
 end
 
 --- Remove all elements.
+-- @treturn Set itself
+-- @usage bad:flush()
 function methods:flush()
   handle.write(self, ("flush %s %s"):format(self.kind, handle.path_of(self)), self.kind .. " flush")
   return self
 end
 
 --- Put these elements in place of those that are there, in one commit.
+-- @tparam table items as for `add`
+-- @treturn Set itself
+-- @usage bad:replace { "192.0.2.1", "192.0.2.2" }
 function methods:replace(items)
   local text = ("flush %s %s\n%s"):format(self.kind, handle.path_of(self), self:add_text(items))
   handle.write(self, text, self.kind .. " replace", { events = false })
@@ -206,6 +223,7 @@ end
 --- The element that holds a key (in a set of intervals, the interval); nil where there is none.
 -- @tparam string|number|table key as for `add`
 -- @treturn ?table its parts, with timeout, expires (seconds), comment, counter and value
+-- @usage print(bad:find("203.0.113.7").expires)
 function methods:find(key)
   local text = command(self, "get", { key }, 1, 1, true)
   local ok, answer = pcall(session.run, self.nft.ns, text .. "\n", {}, self.kind .. " find")
@@ -226,6 +244,9 @@ function methods:find(key)
 end
 
 --- Whether a key is in it.
+-- @tparam string|number|table key as for `add`
+-- @treturn boolean
+-- @usage assert(bad:has "192.0.2.77")
 function methods:has(key)
   return self:find(key) ~= nil
 end
@@ -233,6 +254,7 @@ end
 --- Set the counters of all elements to zero; nft 1.0.6 can only put them anew, so that what passes
 -- between reading and writing is not counted.
 -- @treturn {table,...} the elements as they were
+-- @usage for _, was in ipairs(bad:reset()) do print(was[1], was.counter.packets) end
 function methods:reset()
   local was, fresh = listed(self), {}
   for i, item in ipairs(was) do

@@ -10,6 +10,9 @@ local function live(key)
   end
 end
 
+--- Read it and set it to zero, in one step.
+-- @treturn table its keys before: packets and bytes of a counter, used of a quota
+-- @usage print(hits:reset().packets)
 local function reset(h)
   local text = ("reset %s %s\n"):format(h.kind, handle.path_of(h))
   local list = session.flatten(session.run(h.nft.ns, text, { json = true }, h.kind .. " reset"))
@@ -20,9 +23,6 @@ local function reset(h)
   end
 end
 
---- Read it and set it to zero, in one step.
--- @function reset
--- @treturn table its keys before: packets and bytes of a counter, used of a quota
 handle.class("counter", "netns.Counter", handle.methods { reset = reset },
   { packets = live "packets", bytes = live "bytes" })
 handle.class("quota", "netns.Quota", handle.methods { reset = reset },

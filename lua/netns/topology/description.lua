@@ -41,6 +41,8 @@ end
 --- A new, empty Topology.
 -- @tparam string name what it is called
 -- @tparam[opt] table opts `pools`, `routing`, `ipv4`, `ipv6`: see the README
+-- @treturn Topology
+-- @usage local office = topology.new("office", { ipv6 = false })
 function description.new(name, opts)
   wants(name, "string", "topology.new: the name")
   local data = copy(opts or {})
@@ -49,6 +51,9 @@ function description.new(name, opts)
 end
 
 --- A Topology of a plain table, which is copied.
+-- @tparam table|Topology data its nodes by name; see above
+-- @treturn Topology
+-- @usage topology.from { nodes = { a = { kind = "host", links = { { to = "b" } } }, b = { kind = "host" } } }
 function description.from(data)
   wants(data, "table", "topology.from: the description")
   local result = copy(getmetatable(data) == Topology and data.data or data)
@@ -77,21 +82,33 @@ end
 -- @tparam string name
 -- @tparam[opt] table opts further keys of the node
 -- @treturn Node
+-- @usage local pc = office:host "pc1"
 function Topology:host(name, opts)
   return add_node(self, "host", name, opts)
 end
 
 --- A router: it forwards, and knows the way to every subnet.
+-- @tparam string name
+-- @tparam[opt] table opts further keys of the node
+-- @treturn Node
+-- @usage local gw = office:router "gw"
 function Topology:router(name, opts)
   return add_node(self, "router", name, opts)
 end
 
 --- A switch: a bridge of its own; what is attached to it shares a subnet.
+-- @tparam string name
+-- @tparam[opt] table opts further keys of the node
+-- @treturn Node
+-- @usage local lan = office:switch "lan"
 function Topology:switch(name, opts)
   return add_node(self, "switch", name, opts)
 end
 
 --- The node of that name, or nil.
+-- @tparam string name
+-- @treturn ?Node
+-- @usage t:node("gw"):connect "isp"
 function Topology:node(name)
   return self.data.nodes[name] and handle(self, name) or nil
 end
@@ -167,11 +184,17 @@ end
 -- @tparam Node|string switch
 -- @tparam[opt] table opts `subnet`, `address`, `cost`, `mtu`, `name` and the impairments `delay`, `jitter`,
 --   `loss`, `rate`, `duplicate`, `reorder`, `corrupt`
+-- @treturn Node itself
+-- @usage pc:attach(lan, { address = "10.1.0.9/24", delay = "5ms" })
 function Node:attach(switch, opts)
   return add_link(self, switch, opts, "attach")
 end
 
 --- A direct link to another node. `to_address` and `to_name` are the far end's.
+-- @tparam Node|string other
+-- @tparam[opt] table opts as for `attach`, and `to_address`, `to_name`
+-- @treturn Node itself
+-- @usage gw:connect(isp, { subnet = "192.0.2.0/30", rate = "50mbit" })
 function Node:connect(other, opts)
   return add_link(self, other, opts, "connect")
 end
@@ -179,6 +202,8 @@ end
 --- Hide what is behind this node: everything that leaves towards `out` gets this node's address.
 -- @tparam table opts `out`: the node (or its name) outside, or a list of them in the order of preference; `publish`:
 --   a list of `{ proto = "tcp", port = 8080, to = "node", to_port = 80 }`
+-- @treturn Node itself
+-- @usage gw:nat { out = isp, publish = { { port = 8080, to = "pc1", to_port = 80 } } }
 function Node:nat(opts)
   wants(opts, "table", "nat: the options")
   local nat = {}
@@ -208,12 +233,18 @@ function Node:nat(opts)
 end
 
 --- A ruleset for this node, in the nft language.
+-- @tparam string text
+-- @treturn Node itself
+-- @usage gw:firewall "table inet f { chain c { type filter hook forward priority 0; policy drop; } }"
 function Node:firewall(text)
   data_of(self).firewall = copy(text)
   return self
 end
 
 --- Sysctls below net, by name.
+-- @tparam table values by name, as `{ ["net.ipv4.ip_default_ttl"] = 32 }`
+-- @treturn Node itself
+-- @usage gw:sysctl { ["net.ipv4.ip_default_ttl"] = 32 }
 function Node:sysctl(values)
   wants(values, "table", "sysctl: the values")
   local data = data_of(self)
@@ -227,6 +258,8 @@ end
 --- A process that runs while the lab is up.
 -- @tparam {string,...} argv
 -- @tparam[opt] table opts `env`, `cwd`: as for ns:spawn
+-- @treturn Node itself
+-- @usage server:run { "iperf3", "-s" }
 function Node:run(argv, opts)
   wants(argv, "table", "run: argv")
   local data, process = data_of(self), copy(opts or {})

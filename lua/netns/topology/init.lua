@@ -40,6 +40,7 @@ end
 --- Every mistake of the description, at once; and where there is none, what comes up and yet may not do what is meant.
 -- @treturn {table,...} `{ path = "nodes.gw.links[2].subnet", message = "..." }` each, with `warning = true` where it
 --   does not keep the description from coming up; empty if there is none
+-- @usage for _, finding in ipairs(t:check()) do print(finding.path, finding.message) end
 function Topology:check()
   local m, findings = examine(self)
   if m and #findings == 0 then
@@ -50,6 +51,8 @@ function Topology:check()
 end
 
 --- What the description means: nodes, interfaces, addresses, routes. Raises where `check` finds mistakes.
+-- @treturn table
+-- @usage print(#t:model().nodes)
 function Topology:model()
   local m, findings = examine(self)
   if #findings > 0 then
@@ -62,12 +65,15 @@ end
 --- The ordered operations that build it; prints as a shell script. Needs no privileges.
 -- @treturn Plan
 -- @usage print(topology.star { hosts = 2 }:plan())
+-- @raise where `check` finds mistakes
 function Topology:plan()
   return plan.make(self:model())
 end
 
 --- A picture of it, as described.
 -- @tparam[opt="text"] string format "text", "dot" (Graphviz) or "mermaid"
+-- @treturn string
+-- @usage print(t:draw "mermaid")
 function Topology:draw(format)
   return draw.draw(self:model(), format)
 end
@@ -87,8 +93,10 @@ function Topology:up(opts)
 end
 
 --- Write a description to a file, as a Lua table.
--- @tparam Topology|table t
+-- @tparam Topology|table t a Topology, or a description as `topology.from` takes it
 -- @tparam string path
+-- @raise an error where the file cannot be written
+-- @usage topology.save(office, "office.topology")
 function topology.save(t, path)
   local text = literal.write(description.from(t).data)
   local file = assert(io.open(path, "w"))
@@ -100,6 +108,7 @@ end
 -- @tparam string path
 -- @treturn Topology
 -- @raise with the line where the file is not a table of plain values
+-- @usage local t = topology.load "office.topology"
 function topology.load(path)
   local file = assert(io.open(path, "r"))
   local text = file:read "a"
@@ -110,6 +119,7 @@ end
 --- Remove what named labs left behind whose owners are dead. What a live one holds is never touched: its lock proves
 -- that it is held.
 -- @treturn {string,...} the names of the labs removed
+-- @usage for _, name in ipairs(topology.sweep()) do print("removed", name) end
 function topology.sweep()
   return require("netns.topology.named").sweep()
 end
@@ -117,6 +127,8 @@ end
 --- The live lab of that name, brought up by another process. Closing it does not bring it down.
 -- @tparam string name
 -- @treturn Lab
+-- @raise netns.Error, ENOENT where there is no lab of that name
+-- @usage local lab <close> = topology.attach "lab1"
 function topology.attach(name)
   return require("netns.topology.named").attach(name)
 end

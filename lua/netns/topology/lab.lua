@@ -136,6 +136,7 @@ probe.of_lab = lab.address
 -- @tparam[opt] table opts `family` "inet" (default where there is IPv4) or "inet6", `count` (1), `timeout` (1 s),
 --   `nodes`: names, default all hosts and routers
 -- @treturn table matrix[from][to]: round trip in seconds, or false; `ok`, `reached`, `pairs`, `names`
+-- @usage print(lab:ping_all { family = "inet6" })
 function methods.ping_all(self, opts)
   local state = state_of(self)
   opts = opts or {}
@@ -162,6 +163,7 @@ end
 -- @param b another, or an address
 -- @tparam[opt] table how `tcp = port`, `udp = port` or nothing (ping); `family`, `timeout` (1 s)
 -- @treturn boolean; and the probe's result
+-- @usage assert(lab:reach("pc1", "isp", { tcp = 80 }))
 function methods.reach(self, a, b, how)
   local state = state_of(self)
   how = how or {}
@@ -203,12 +205,20 @@ local function set_ends(state, links, up_)
 end
 
 --- Take the link between two nodes down, at both ends.
+-- @tparam Namespace|string a a node, or its name
+-- @tparam Namespace|string b another
+-- @raise an error where there is no link between them
+-- @usage lab:cut("gw", "isp")
 function methods.cut(self, a, b)
   local state = state_of(self)
   set_ends(state, links_between(state, a, b, "cut"), false)
 end
 
 --- Bring it up again, with the routes that went with it.
+-- @tparam Namespace|string a a node, or its name
+-- @tparam Namespace|string b another
+-- @raise an error where there is no link between them
+-- @usage lab:restore("gw", "isp")
 function methods.restore(self, a, b)
   local state = state_of(self)
   local links = links_between(state, a, b, "restore")
@@ -220,6 +230,12 @@ end
 
 --- Impair the link between two nodes, both ways: `delay`, `jitter`, `loss`, `rate`, `duplicate`, `reorder`,
 -- `corrupt`; an empty table takes the impairment away.
+-- @tparam Namespace|string a a node, or its name
+-- @tparam Namespace|string b another
+-- @tparam[opt] table opts as for `Node:attach`: delay and jitter as "10ms" or in seconds, loss, duplicate, reorder and
+--   corrupt as "1%" or 0.01, rate as "10mbit" or in bit/s
+-- @raise an error where there is no link between them
+-- @usage lab:impair("gw", "isp", { loss = "1%" })
 function methods.impair(self, a, b, opts)
   local state = state_of(self)
   local qdisc = plan.impairment(opts or {})
@@ -234,17 +250,22 @@ end
 
 --- What is different in the kernel from the description.
 -- @treturn {table,...} `{ node =, what =, expected =, found = }` each; prints as lines; empty if nothing is
+-- @usage print(lab:diff())
 function methods.diff(self)
   return drift.diff(state_of(self))
 end
 
 --- Mend what `diff` finds; returns how many findings there were.
+-- @treturn integer
+-- @usage assert(lab:repair() == 0)
 function methods.repair(self)
   return drift.repair(state_of(self))
 end
 
 --- Become another description: only what differs is changed. Goes back as a whole if a step fails.
 -- @tparam Topology new
+-- @raise netns.Error of the step that failed
+-- @usage office:host("pc4"):attach "lan"; lab:apply(office)
 function methods.apply(self, new)
   local state = state_of(self)
   local old, plan_ = state.plan.model.data, new:plan()
@@ -262,6 +283,8 @@ end
 
 --- A picture of the lab as it is now.
 -- @tparam[opt="text"] string format "text", "dot" or "mermaid"
+-- @treturn string
+-- @usage print(lab:draw "dot")
 function methods.draw(self, format)
   local state = state_of(self)
   local down = {}
@@ -276,6 +299,7 @@ end
 
 --- End the processes, then let the namespaces go. Twice is fine.
 -- @raise with what could not be closed, after everything else was; `topology.sweep` then finds it
+-- @usage lab:close()
 function methods.close(self)
   local state = inner[self]
   if not state or state.closed then
@@ -292,6 +316,8 @@ function methods.close(self)
 end
 
 --- The names of the nodes, in natural order.
+-- @treturn {string,...}
+-- @usage for _, name in ipairs(lab:names()) do print(name, lab:node(name)) end
 function methods.names(self)
   local names = {}
   for i, node in ipairs(state_of(self).plan.model.nodes) do
@@ -301,11 +327,16 @@ function methods.names(self)
 end
 
 --- The namespace of a node, by name.
+-- @tparam string name
+-- @treturn ?Namespace
+-- @usage local pc = lab:node "pc1"
 function methods.node(self, name)
   return state_of(self).spaces[name]
 end
 
 --- The plan it follows.
+-- @treturn Plan
+-- @usage print(lab:plan())
 function methods.plan(self)
   return state_of(self).plan
 end

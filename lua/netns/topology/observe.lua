@@ -56,6 +56,7 @@ end
 --- All counters of all nodes.
 -- @function Lab:counters
 -- @treturn table `ns:counters()` by the name of the node
+-- @usage print(lab:counters().gw["link eth0 rx_packets"])
 function methods.counters(self)
   local all = {}
   for _, node in ipairs(observe.nodes(self)) do

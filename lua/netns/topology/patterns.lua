@@ -41,6 +41,9 @@ local function count(default, max)
 end
 
 --- Two hosts and a link: h1, h2.
+-- @tparam[opt] table given `link`: options of the link, as for `Node:connect`
+-- @treturn Topology
+-- @usage topology.pair { link = { delay = "10ms", loss = "1%" } }
 function patterns.pair(given)
   local t, _, link = parameters("pair", given, {})
   t:host "h2"
@@ -50,6 +53,8 @@ end
 
 --- Routers in a row: r1 .. rN.
 -- @tparam[opt] table given `routers` (3)
+-- @treturn Topology
+-- @usage local lab <close> = topology.line { routers = 3 }:up()
 function patterns.line(given)
   local t, p, link = parameters("line", given, { routers = count(3) })
   for i = 1, p.routers do
@@ -63,6 +68,8 @@ end
 
 --- Routers in a circle: r1 .. rN.
 -- @tparam[opt] table given `routers` (4, at least 3)
+-- @treturn Topology
+-- @usage topology.ring { routers = 6 }
 function patterns.ring(given)
   local t, p, link = parameters("ring", given, { routers = { min = 3, max = 100000, default = 4 } })
   for i = 1, p.routers do
@@ -76,6 +83,8 @@ end
 
 --- Hosts on a switch: h1 .. hN, s1.
 -- @tparam[opt] table given `hosts` (3, at most 1023: a bridge has no more ports)
+-- @treturn Topology
+-- @usage local lab <close> = topology.star { hosts = 10 }:up()
 function patterns.star(given)
   local t, p, link = parameters("star", given, { hosts = count(3, 1023) })
   t:switch "s1"
@@ -87,6 +96,8 @@ end
 
 --- Routers, each with a link to every other: r1 .. rN.
 -- @tparam[opt] table given `routers` (4)
+-- @treturn Topology
+-- @usage topology.mesh { routers = 5 }
 function patterns.mesh(given)
   local t, p, link = parameters("mesh", given, { routers = count(4, 1000) })
   for i = 1, p.routers do
@@ -102,6 +113,8 @@ end
 
 --- Routers as a tree with hosts as leaves: r1 is the root, h1 .. hN are the leaves.
 -- @tparam[opt] table given `depth` (2: levels of routers), `fanout` (2)
+-- @treturn Topology
+-- @usage topology.tree { depth = 3, fanout = 2 }
 function patterns.tree(given)
   local t, p, link = parameters("tree", given, { depth = count(2, 16), fanout = count(2, 1000) })
   local routers, hosts = 0, 0
@@ -126,6 +139,8 @@ end
 
 --- Hosts left and right of one narrow link: h1 .. hL on s1 and r1, the rest on s2 and r2.
 -- @tparam[opt] table given `left` (2), `right` (2); `link` impairs the link between r1 and r2
+-- @treturn Topology
+-- @usage topology.dumbbell { left = 3, right = 3, link = { rate = "10mbit", delay = "20ms" } }
 function patterns.dumbbell(given)
   local t, p, link = parameters("dumbbell", given, { left = count(2, 1022), right = count(2, 1022) })
   t:switch "s1"
@@ -143,6 +158,8 @@ end
 -- Routers are numbered leaves first: with 2 leaves and 2 spines, r1 and r2 are leaves, r3 and r4 spines. The links of
 -- a spine lie side by side, so that one route to each spine is enough for all of them.
 -- @tparam[opt] table given `leaves` (2), `spines` (2), `hosts` (1 per leaf)
+-- @treturn Topology
+-- @usage topology.leaf_spine { leaves = 4, spines = 2, hosts = 2 }
 function patterns.leaf_spine(given)
   local t, p, link = parameters("leaf_spine", given,
     { leaves = count(2, 1000), spines = count(2, 1000), hosts = count(1, 1000) })
@@ -165,6 +182,8 @@ end
 --- A fat tree of routers with k ports: k²/4 core, k²/2 aggregation, k²/2 edge routers, k³/4 hosts.
 -- Routers are numbered core first, then pod by pod, aggregation before edge.
 -- @tparam[opt] table given `k` (4, even)
+-- @treturn Topology
+-- @usage topology.fat_tree { k = 4 }
 function patterns.fat_tree(given)
   local t, p, link = parameters("fat_tree", given, { k = { min = 2, max = 48, default = 4, even = true } })
   local half = p.k // 2
@@ -195,6 +214,8 @@ end
 --- What a container engine's default network is: containers c1 .. cN on the bridge s1, `host` routes between the
 -- bridge and `outside`, hides the containers behind its address and publishes ports of them.
 -- @tparam[opt] table given `containers` (2), `publish`: a list of `{ port = 8080, to = "c1", to_port = 80 }`
+-- @treturn Topology
+-- @usage topology.container_host { containers = 3, publish = { { port = 8080, to = "c1", to_port = 80 } } }
 function patterns.container_host(given)
   local t, p, link = parameters("container_host", given, { containers = count(2, 1000) })
   t:switch "s1"

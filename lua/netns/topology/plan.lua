@@ -296,6 +296,7 @@ end
 --- The commands that a person would type to build the same network.
 -- @tparam[opt=""] string prefix what stands before the namespaces' names
 -- @treturn {string,...} lines of a POSIX shell script
+-- @usage for _, command in ipairs(t:plan():commands()) do print(command) end
 function Plan:commands(prefix)
   prefix = prefix and prefix .. "." or ""
   local out = {}
@@ -339,5 +340,7 @@ end
 function Plan:__tostring()
   return "#!/bin/sh\nset -e\n" .. table.concat(self:commands(), "\n") .. "\n"
 end
+
+plan.methods = Plan
 
 return plan

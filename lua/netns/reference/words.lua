@@ -1,0 +1,376 @@
+--- What the keys mean, and their units: a line each. Types and limits are not here; the core tells them.
+-- @module netns.reference.words
+local words = {}
+
+--- The nouns.
+words.about = [[
+link     interfaces: ip-link(8)
+addr     addresses: ip-address(8)
+route    routes: ip-route(8)
+rule     policy rules: ip-rule(8)
+neigh    neighbours: ip-neighbour(8)
+nexthop  nexthop objects: ip-nexthop(8)
+fdb      forwarding entries of bridges and VXLANs: bridge(8)
+vlan     VLANs of bridges and their ports: bridge(8)
+mdb      multicast groups of bridges: bridge(8)
+]]
+
+--- Nouns whose tables of keys are called otherwise (because a kind of link has that name).
+words.table_of = { vlan = "bridge vlan" }
+
+--- Tables of keys whose names do not say within which noun they stand (else: link).
+words.within = { ["encap ip"] = "route", ["encap ip6"] = "route", ["encap mpls"] = "route" }
+
+words.keys = {}
+
+words.keys.link = [[
+name              its name: 1 to 15 bytes
+dev               which link, by name or index (to change or delete one)
+index             the index it gets; the kernel chooses one otherwise
+ifindex           its index
+type              its kind: "veth", "bridge", "vlan", "dummy" ...; each has keys of its own
+up                administratively up
+mtu               largest packet, in bytes
+min_mtu           bytes
+max_mtu           bytes
+address           link-layer address, "02:00:00:00:00:01"
+broadcast         link-layer broadcast address
+permaddr          the hardware's own address
+master            the bridge, bond or VRF it belongs to
+nomaster          true takes it out of its bridge, bond or VRF
+link              the link below (of a vlan, macvlan ...)
+link_index        its index, where it is in another namespace
+link_netnsid      that namespace's id
+netns             a Namespace: where the link is made, or moved to
+peer              the other end of a veth or netkit: its keys, with `netns`
+alias             words for people
+altnames          a list of further names
+group             "default", a name of /etc/iproute2/group, or a number
+txqlen            length of the queue, in packets
+qdisc             the root queueing discipline
+numtxqueues       transmit queues (of a veth 1 unless given)
+numrxqueues       receive queues (of a veth 1 unless given)
+operstate         what the kernel says of it: "up", "down", "lowerlayerdown", "unknown" ...
+linkmode          who decides of the state
+carrier           whether there is a carrier
+carrier_up_count  how often it came
+carrier_down_count how often it went
+protodown         held down by a protocol
+addrgenmode       how the IPv6 link-local address is made
+arp               it uses ARP
+multicast         it takes part in multicast
+allmulticast      it receives all multicast
+allmulti          how many want that
+promisc           it receives everything
+promiscuity       how many want that
+dynamic           the address goes when it goes down
+gso_max_size      bytes
+gso_max_segs      segments
+gro_max_size      bytes
+tso_max_size      bytes
+tso_max_segs      segments
+link_type         "ether", "loopback" ...
+parentbus         the bus of its device
+parentdev         its device
+phys_port_name    the port of a switch
+new_netnsid       where it went (in an event)
+new_ifindex       its index there
+stats             counters: rx_bytes, tx_packets, rx_dropped ...
+bond_slave        keys as a port of a bond: netns.help "bond_slave"
+bridge_slave      keys as a port of a bridge: netns.help "bridge_slave"
+vrf_slave         keys as a port of a VRF
+]]
+
+words.keys.addr = [[
+address           "10.0.0.1/24"; without length a single address
+dev               the link
+peer              the far end's address on a point-to-point link, "10.0.0.2/32"
+broadcast         broadcast address; "+" for the usual one
+anycast           anycast address
+label             "eth0:1"
+scope             where it is valid
+metric            of the route to its subnet; lower wins
+valid_lft         seconds it is valid, or "forever"
+preferred_lft     seconds it is preferred, or "forever"
+proto             who made it
+family            told by the address
+nodad             do not look for duplicates first
+noprefixroute     make no route for its subnet
+optimistic        may be used while duplicates are looked for
+home              home address of Mobile IPv6
+mngtmpaddr        temporary addresses are made of it
+autojoin          join the multicast group
+tentative         duplicates are looked for
+dadfailed         there is a duplicate
+deprecated        its preferred time is over
+dynamic           it has a lifetime
+secondary         another one of its subnet came first
+stable_privacy    made from a secret (RFC 7217)
+]]
+
+words.keys.route = [[
+dst               where to: "10.0.0.0/8", an address, or "default"
+via               the gateway; of the other family as well
+dev               the link to leave by
+src               the source address for what starts here
+from              only from these sources (IPv6)
+metric            preference; lower wins
+table             "main", "local", a name of /etc/iproute2/rt_tables, or a number; "all" to list
+proto             who made it: "static", "boot", "kernel" ...
+scope             how far it reaches
+type              what becomes of the packets
+family            told by the addresses
+nexthops          a list for multipath: keys of "route nexthop" each
+nhid              a nexthop object, by its id
+encap             what is put around packets: keys of "encap ip", "encap ip6", "encap mpls"
+onlink            the gateway counts as reachable on dev
+pref              preference of a router (IPv6)
+mtu               bytes
+advmss            bytes
+lock              a list of metrics that the kernel may not change: { "mtu" }
+window            largest TCP window, in bytes
+rtt               first guess of the round trip, in units of 1/8 ms
+rttvar            its variance, in units of 1/4 ms
+rto_min           least retransmission time-out, in milliseconds
+cwnd              congestion window, in segments; needs lock
+initcwnd          first congestion window, in segments
+initrwnd          first receive window, in segments
+ssthresh          slow start threshold, in segments
+reordering        segments
+hoplimit          hops; 0: the sysctl's
+features          bits: 1 is ecn
+quickack          acknowledge at once
+congctl           TCP's congestion control
+fastopen_no_cookie TCP fast open without cookies
+expires           seconds it lives (IPv6)
+realms            "from/to" or "to"
+tos               type of service
+ttl_propagate     copy the TTL into MPLS labels
+iif               where packets came in (of route get)
+dead              its link is down
+linkdown          its link has no carrier
+offload           the hardware does it
+]]
+
+words.keys["route get"] = [[
+dst               where to
+from              source address
+iif               as if it came in by this link
+dev               must leave by this link
+mark              firewall mark
+ipproto           protocol
+sport             source port
+dport             destination port
+tos               type of service
+uid               user id
+family            told by the addresses
+fibmatch          give the route that matched, not the decision
+]]
+
+words.keys["route nexthop"] = [[
+via               the gateway
+dev               the link
+weight            share of the flows: 1 to 256
+onlink            the gateway counts as reachable on dev
+encap             as of the route
+realms            as of the route
+dead              its link is down
+linkdown          its link has no carrier
+]]
+
+words.keys.rule = [[
+priority          its place: lower comes first
+from              sources
+to                destinations
+iif               where packets come in
+oif               the link a socket is bound to
+fwmark            firewall mark; "0x1/0xff" with a mask
+fwmask            its mask
+tos               type of service
+ipproto           protocol
+sport             source port, or "1000-2000"
+dport             destination port, or "80-90"
+uidrange          user ids, "0-99"
+tun_id            tunnel id
+l3mdev            the table of the VRF that the packet belongs to
+table             which routes to look at
+action            what is done, "lookup" unless said
+goto              go on at the rule of this priority
+realms            "from/to"
+not               everything else matches
+proto             who made it
+family            told by the addresses
+suppress_prefixlength do not take routes of this length or shorter
+suppress_ifgroup  do not take routes by links of this group
+iif_detached      there is no such link
+oif_detached      there is no such link
+unresolved        the rule to go to is missing
+]]
+
+words.keys.neigh = [[
+dst               its address
+dev               the link
+lladdr            its link-layer address
+state             "permanent", "reachable", "stale" ...
+proxy             answered for others
+router            it is a router
+proto             who made it
+family            told by the address
+managed           the kernel keeps it up to date
+use               ask for it now
+extern_learn      learned by something outside of the kernel
+offload           the hardware does it
+]]
+
+words.keys.nexthop = [[
+id                its number
+via               the gateway
+dev               the link
+group             a list of ids, or of { id =, weight = }
+type              of a group: "mpath" or "resilient"
+resilient         keys of a resilient group
+blackhole         drop packets
+onlink            the gateway counts as reachable on dev
+fdb               for use in a vxlan's fdb
+proto             who made it
+scope             how far it reaches
+family            told by the addresses
+master            of dev (to list)
+dead              its link is down
+linkdown          its link has no carrier
+]]
+
+words.keys["nexthop resilient group"] = [[
+buckets           how many
+idle_timer        hundredths of a second a bucket must be idle before it moves
+unbalanced_timer  hundredths of a second after which busy ones move as well; 0: never
+unbalanced_time   hundredths of a second it has been unbalanced
+]]
+
+words.keys.fdb = [[
+lladdr            the address that is forwarded, "02:00:00:00:00:01"
+dev               the bridge's port, the bridge or the VXLAN
+master            true: the entry of the bridge whose port dev is; listed as the bridge's name
+self              the entry of dev itself
+state             "permanent", "static", "dynamic", "stale"
+vlan              only in this VLAN
+dst               of a VXLAN: the other end's address
+port              of a VXLAN: the other end's UDP port
+vni               of a VXLAN: the network
+src_vni           of a VXLAN: the network it comes from
+via               of a VXLAN: the link to leave by
+nhid              of a VXLAN: a nexthop object
+sticky            it does not move to another port
+locked            it is behind a locked port
+router            it is a router
+use               refresh it now
+extern_learn      learned by something outside of the kernel
+offload           the hardware does it
+link_netnsid      the id of the namespace of via
+]]
+
+words.keys["bridge vlan"] = [[
+vid               1 to 4094, or a range, "10-20"
+dev               the port, or the bridge
+pvid              untagged frames belong to it
+untagged          frames leave without a tag
+self              of the bridge itself
+master            of the port
+state             of spanning tree
+tunnel_id         the VXLAN network it belongs to
+neigh_suppress    ARP and ND are answered by the bridge
+mcast_router      0: never, 1: when queried, 2: always; 3: temporarily
+mcast_max_groups  how many groups may be joined; 0: any number
+mcast_n_groups    how many are
+stats             counters
+]]
+
+words.keys.mdb = [[
+dev               the bridge
+port              its port, or the bridge itself
+grp               the group: an address, or a link-layer address
+src               only from this source
+source_list       the sources of filter_mode
+filter_mode       which sources pass
+vid               only in this VLAN
+state             "permanent" or "temp"
+proto             who made it
+timer             hundredths of a second it lives on
+fast_leave        it goes at the first leave
+blocked           its source is blocked
+added_by_star_ex  made of a group with excluded sources
+offload           the hardware does it
+]]
+
+-- Keys that mean the same in every kind of link that has them.
+words.keys.any = [[
+ageing            seconds
+fwmark            mark of the outer packets
+ttl               TTL of the outer packets; "inherit"
+hoplimit          hops of the outer packets
+tos               type of service of the outer packets; "inherit"
+tclass            traffic class of the outer packets; "inherit"
+flowlabel         flow label of the outer packets
+local             source of the outer packets
+remote            destination of the outer packets
+dstport           UDP port
+id                the network's or VLAN's number
+key               of both directions
+ikey              key of packets that come in
+okey              key of packets that go out
+dev               the link below
+external          other programs tell where packets go (collect metadata)
+encaplimit        levels of encapsulation; "none"
+mode              how it works
+table             its routing table
+]]
+
+words.keys.bridge = [[
+ageing_time       hundredths of a second
+forward_delay     hundredths of a second
+hello_time        hundredths of a second
+max_age           hundredths of a second
+mcast_last_member_interval hundredths of a second
+mcast_membership_interval hundredths of a second
+mcast_querier_interval hundredths of a second
+mcast_query_interval hundredths of a second
+mcast_query_response_interval hundredths of a second
+mcast_startup_query_interval hundredths of a second
+stp_state         1: spanning tree
+vlan_filtering    look at VLAN tags
+priority          of spanning tree; lower wins
+fdb_max_learned   how many addresses it may learn; 0: any number
+]]
+
+words.keys.bond = [[
+miimon            milliseconds between looks at the carrier
+updelay           milliseconds
+downdelay         milliseconds
+peer_notify_delay milliseconds
+arp_interval      milliseconds
+lp_interval       seconds
+resend_igmp       how many times
+arp_ip_target     a list of IPv4 addresses
+ns_ip6_target     a list of IPv6 addresses
+]]
+
+words.keys.vxlan = [[
+maxaddress        how many addresses it may learn; 0: any number
+srcport           source ports, "32768-61000"
+]]
+
+words.keys.macsec = [[
+window            packets
+icvlen            bytes
+]]
+
+words.keys.macvlan = [[
+bcqueuelen        packets
+]]
+
+words.keys.netkit = [[
+headroom          bytes
+tailroom          bytes
+]]
+
+return words
