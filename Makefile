@@ -194,7 +194,7 @@ lint: deps-lint
 	$(Q)$(MAKE) --no-print-directory lint-lua lint-format lint-cc
 
 lint-lua:
-	$(call say,LINT,lua spec examples)$(LUACHECK) -q --no-color $(wildcard lua spec examples)
+	$(call say,LINT,lua spec examples)$(LUACHECK) -q --no-color $(wildcard lua spec examples examples/cni/netns-bridge)
 
 lint-format:
 	$(call say,LINT,clang-format)$(format_differs)find $(wildcard csrc spec examples) -name '*.[ch]' -print0 | xargs -0r $(CLANG_FORMAT) --dry-run -Werror

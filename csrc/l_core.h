@@ -89,6 +89,9 @@ void l_tun_open(lua_State *L);
 /* l_sysctl.c */
 void l_sysctl_open(lua_State *L);
 
+/* l_json.c */
+void l_json_open(lua_State *L);
+
 /* l_nft.c */
 void l_nft_open(lua_State *L);
 void l_nft_monitor_open(lua_State *L);

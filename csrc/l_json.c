@@ -17,6 +17,7 @@ struct reader {
     const char *at, *end;
     const char *wrong;
     int depth;
+    enum l_json_null null;
 };
 
 static bool value(struct reader *r);
@@ -186,14 +187,17 @@ static bool number(struct reader *r)
     return true;
 }
 
-static bool word(struct reader *r, const char *text, bool truth)
+static bool word(struct reader *r, const char *text)
 {
     size_t len = strlen(text);
 
     if ((size_t)(r->end - r->at) < len || memcmp(r->at, text, len) != 0)
         return fail(r, "expected a value");
     r->at += len;
-    lua_pushboolean(r->L, truth);
+    if (*text == 'n' && r->null == L_JSON_NULL_IS_NULL)
+        lua_pushlightuserdata(r->L, NULL);
+    else
+        lua_pushboolean(r->L, *text != 'f');
     return true;
 }
 
@@ -282,19 +286,19 @@ static bool value(struct reader *r)
     case '"':
         return string(r);
     case 't':
-        return word(r, "true", true);
+        return word(r, "true");
     case 'f':
-        return word(r, "false", false);
+        return word(r, "false");
     case 'n':
-        return word(r, "null", true);
+        return word(r, "null");
     default:
         return number(r);
     }
 }
 
-const char *l_json_decode(lua_State *L, const char **at, const char *end)
+const char *l_json_decode(lua_State *L, const char **at, const char *end, enum l_json_null null)
 {
-    struct reader r = {.L = L, .at = *at, .end = end};
+    struct reader r = {.L = L, .at = *at, .end = end, .null = null};
     bool done;
 
     luaL_checkstack(L, 8, "JSON");
@@ -303,4 +307,32 @@ const char *l_json_decode(lua_State *L, const char **at, const char *end)
         skip_blanks(&r);
     *at = r.at;
     return done ? NULL : r.wrong;
+}
+
+/* core.json_decode(text): the value; or nil, what is wrong, and at which byte. */
+static int l_json_decode_text(lua_State *L)
+{
+    size_t len;
+    const char *text = luaL_checklstring(L, 1, &len), *at = text, *wrong;
+
+    wrong = l_json_decode(L, &at, text + len, L_JSON_NULL_IS_NULL);
+    if (!wrong && at < text + len)
+        wrong = "expected the end";
+    if (!wrong)
+        return 1;
+    lua_pushnil(L);
+    lua_pushstring(L, wrong);
+    lua_pushinteger(L, at - text + 1);
+    return 3;
+}
+
+void l_json_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"json_decode", l_json_decode_text}, {NULL, NULL}};
+
+    luaL_newmetatable(L, L_EMPTY_ARRAY);
+    lua_setfield(L, -2, "EmptyArray");
+    lua_pushlightuserdata(L, NULL);
+    lua_setfield(L, -2, "null");
+    luaL_setfuncs(L, functions, 0);
 }

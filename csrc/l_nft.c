@@ -109,7 +109,7 @@ static void push_documents(lua_State *L, struct l_answer *a)
         int top = lua_gettop(L);
         const char *from = at, *next;
 
-        if (l_json_decode(L, &at, end)) {
+        if (l_json_decode(L, &at, end, L_JSON_NULL_IS_TRUE)) {
             lua_settop(L, top);
             next = memmem(from + 1, (size_t)(end - from - 1), mark, sizeof(mark) - 1);
             at = next ? next : end;
@@ -233,7 +233,5 @@ void l_nft_open(lua_State *L)
 
     nft_locate();
     l_class(L, L_ANSWER, NULL, meta);
-    luaL_newmetatable(L, L_EMPTY_ARRAY);
-    lua_setfield(L, -2, "EmptyArray");
     luaL_setfuncs(L, functions, 0);
 }

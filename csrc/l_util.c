@@ -193,9 +193,33 @@ DIR *l_dir_open(lua_State *L, const char *path)
     return *dir;
 }
 
+/* core.directory(path): the names in it but "." and ".."; nil, why and errno where it cannot be
+ * read. */
+static int l_directory(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    DIR *dir = l_dir_open(L, path);
+    struct dirent *entry;
+    lua_Integer n = 0;
+
+    if (!dir)
+        return luaL_fileresult(L, 0, path);
+    lua_newtable(L);
+    while ((entry = readdir(dir))) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+            continue;
+        lua_pushstring(L, entry->d_name);
+        lua_rawseti(L, -2, ++n);
+    }
+    l_dir_close(L, -2);
+    return 1;
+}
+
 void l_util_open(lua_State *L)
 {
+    static const luaL_Reg functions[] = {{"directory", l_directory}, {NULL, NULL}};
     static const luaL_Reg dir_meta[] = {{"__gc", l_dir__gc}, {NULL, NULL}};
 
     l_class(L, L_DIR, NULL, dir_meta);
+    luaL_setfuncs(L, functions, 0);
 }

@@ -166,11 +166,11 @@ end)
 describe("the Lua part", function()
   local sources = files("lua", "%.lua$")
 
-  -- the public face, the topologies, the sugar on the objects, the C core
+  -- the public face, the topologies and CNI, the sugar on the objects, the C core
   local function lua_layer(module)
     if module == "netns" or module:find "^netns%.reference" then
       return 3
-    elseif module:find "^netns%.topology" then
+    elseif module:find "^netns%.topology" or module:find "^netns%.cni" then
       return 2
     elseif module == "netns.core" then
       return 0

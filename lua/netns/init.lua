@@ -19,6 +19,7 @@ require "netns.process"
 require "netns.sysctl"
 require "netns.nft"
 require "netns.counters"
+local cni = require "netns.cni"
 local explain = require "netns.explain"
 local facts = require "netns.facts"
 require "netns.monitor"
@@ -32,6 +33,7 @@ local netns = {
   current = core.current,
   list = core.list,
   delete = core.delete,
+  cni = cni,
   print = require "netns.print",
   probes = probe.new,
   matrix = probe.matrix,
