@@ -68,19 +68,21 @@ static void adopt(lua_State *L, struct l_ns *ns, int fd)
         snprintf(ns->label, sizeof(ns->label), "netns:[%llu]", (unsigned long long)ns->ino);
 }
 
-/* Closing twice is fine; the name goes first, so that it never outlives what it stands for. */
+/* Closing twice is fine; the name goes first, so that it never outlives what it stands for. If it
+ * cannot be removed the handle stays open, to be closed again. */
 static int close_handle(struct l_ns *ns, struct nserr *e)
 {
-    int err = 0;
+    int err;
 
     if (ns->fd < 0)
         return 0;
-    if (ns->owns_name)
-        err = nsfd_unpin_if(ns->name, ns->dev, ns->ino, e);
+    err = ns->owns_name ? nsfd_unpin_if(ns->name, ns->dev, ns->ino, e) : 0;
+    if (err)
+        return err;
     ns->owns_name = 0;
     l_session_drop(ns);
     close_fd(&ns->fd);
-    return err;
+    return 0;
 }
 
 /* netns.new(name?, { keep = boolean }?) */
@@ -223,6 +225,15 @@ static int l_netns_delete(lua_State *L)
     return 0;
 }
 
+/* netns.rootless(), but for lo. */
+static int l_netns_rootless(lua_State *L)
+{
+    struct nserr e;
+
+    lua_gc(L, LUA_GCCOLLECT); /* what is open by oversight only */
+    return nsfd_rootless(&e) == 0 ? 0 : l_raise(L, &e);
+}
+
 /* Listings ----------------------------------------------------------------------------------- */
 
 /* netns.list(): the names, in the order of the directory, as `ip netns list` gives them. */
@@ -302,7 +313,10 @@ static int l_ns__gc(lua_State *L)
     struct l_ns *ns = luaL_checkudata(L, 1, L_NAMESPACE);
     struct nserr ignored;
 
-    close_handle(ns, &ignored);
+    if (close_handle(ns, &ignored) != 0) { /* the name stays; what else there is goes */
+        ns->owns_name = 0;
+        close_handle(ns, &ignored);
+    }
     free(ns->name);
     ns->name = NULL;
     return 0;
@@ -380,13 +394,11 @@ static int l_ns__newindex(lua_State *L)
 
 void l_netns_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"new", l_netns_new},
-                                         {"open", l_netns_open_one},
-                                         {"current", l_netns_current},
-                                         {"list", l_netns_list},
-                                         {"delete", l_netns_delete},
-                                         {"is_open", l_netns_is_open},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"new", l_netns_new},           {"open", l_netns_open_one},
+        {"current", l_netns_current},   {"list", l_netns_list},
+        {"delete", l_netns_delete},     {"is_open", l_netns_is_open},
+        {"rootless", l_netns_rootless}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", l_ns_close}, {"pids", l_ns_pids}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_ns__gc},
                                     {"__close", l_ns_close},

@@ -57,6 +57,11 @@ int nsfd_child_enter(int fd);
  * Call after nsfd_child_enter. Async-signal-safe. Returns 0 or -errno; *step names the step. */
 int nsfd_child_mounts(const char *name, const char **step);
 
+/* Make the process root in user, network and mount namespaces of its own, with a private
+ * /run/netns. Refused, with the reason and what helps in e->kernel, before anything has changed.
+ * Twice is fine. */
+int nsfd_rootless(struct nserr *e);
+
 /* Names below NETNS_RUN_DIR, made and removed as `ip netns` does it. */
 int nsfd_check_name(const char *name, size_t len, struct nserr *e);
 /* Bind fd to the name; fails with EEXIST where it is taken. */

@@ -110,17 +110,21 @@ void probe_done(struct probe_set *set, struct probe *p)
     set->pending--;
 }
 
+static int grow_shots(struct probe *p, unsigned cap)
+{
+    void *more = realloc(p->shots, cap * sizeof(*p->shots));
+
+    if (!more)
+        return -ENOMEM;
+    p->shots = more;
+    p->shots_cap = cap;
+    return 0;
+}
+
 struct probe_shot *probe_shot_new(struct probe *p)
 {
-    if (p->sent == p->shots_cap) {
-        unsigned cap = p->shots_cap ? p->shots_cap * 2 : p->spec.count < 4 ? p->spec.count : 4;
-        void *more = realloc(p->shots, cap * sizeof(*p->shots));
-
-        if (!more)
-            return NULL;
-        p->shots = more;
-        p->shots_cap = cap;
-    }
+    if (p->sent == p->shots_cap && grow_shots(p, p->shots_cap * 2) != 0)
+        return NULL;
     p->shots[p->sent] = (struct probe_shot){.sent = probe_now(CLOCK_REALTIME),
                                             .sent_mono = probe_now(CLOCK_MONOTONIC)};
     return &p->shots[p->sent++];
@@ -299,6 +303,13 @@ static int link_index(struct probe_source *s, const char *name, struct nserr *e)
     return request.ifr_ifindex;
 }
 
+/* Room that a probe has from its start: a ping for all that it sends, so that none fails later for
+ * want of memory. */
+static unsigned first_shots(const struct probe_spec *spec)
+{
+    return spec->kind == PROBE_PING || spec->count < 4 ? spec->count : 4;
+}
+
 static struct probe *new_probe(const struct probe_spec *spec)
 {
     struct probe *p = calloc(1, sizeof(*p));
@@ -309,7 +320,8 @@ static struct probe *new_probe(const struct probe_spec *spec)
         if (payload)
             memcpy(payload, spec->payload, spec->payload_len);
     }
-    if (!p || (spec->payload_len && !payload)) {
+    if (!p || (spec->payload_len && !payload) || grow_shots(p, first_shots(spec)) != 0) {
+        free(payload);
         free(p);
         return NULL;
     }

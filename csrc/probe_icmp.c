@@ -195,7 +195,7 @@ static bool is_crowded(struct probe_set *set, int code)
 {
     if (code == ENOBUFS && set->learned_len)
         probe_forget_neighbours(set);
-    return code == EAGAIN || code == ENOBUFS || code == ENOMEM;
+    return code == EAGAIN || code == ENOBUFS || code == ENOMEM || code == EINTR;
 }
 
 int probe_icmp_send(struct probe *p, unsigned n, unsigned ttl, unsigned size, bool df)

@@ -42,3 +42,14 @@ fuzz-seeds: deps-test all build/fuzz/record.so
 build/fuzz/record.so: spec/fuzz/record.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(WERROR) -O1 -fPIC -shared -o $@ $<
+
+# --- all specs as a user that is nobody: netns.rootless() ---------------------
+
+.PHONY: test-rootless
+test-rootless: deps-test
+	$(Q)$(MAKE) --no-print-directory all run-rootless SPEC='$(LANE_SPEC)'
+
+.PHONY: run-rootless
+run-rootless: $(FAKE)
+	$(Q)$(in_tree) CC='$(CC)' TIMEOUT='$(TIMEOUT)' spec/support/isolate spec/support/nobody \
+	    env NETNS_ROOTLESS=1 spec/support/run $(ARGS) $(SPEC)

@@ -41,6 +41,20 @@ local netns = {
   compare = facts.compare,
 }
 
+--- Become root without being it.
+-- From here on the process is root in a user namespace of its own, with a network namespace that has only lo (up), and
+-- a /run/netns that nobody else sees: scripts run without sudo. What belongs to the machine is out of reach: its
+-- links, the namespaces it has, its sysctls. Called again, it does nothing.
+-- @raise netns.Error with the reason and the remedy, and nothing changed: threads are running, namespaces are open
+--   already, or the system does not allow it (sysctls, AppArmor, limits)
+-- @usage local netns = require "netns"
+--   netns.rootless()
+function netns.rootless()
+  core.rootless()
+  local here <close> = core.current()
+  here.link:set { dev = "lo", up = true }
+end
+
 --- Call a function and give its error back as values instead of raising it.
 -- Only errors of the system (netns.Error objects) are given back; misuse and every other error
 -- goes on up, because it is a mistake in the program.
