@@ -42,13 +42,20 @@ struct noun {
     bool (*kept)(const struct nlmsghdr *h);
     const char *kept_unless;
     int dump_family; /* AF_UNSPEC, or AF_BRIDGE where the noun is a bridge's */
+    bool counts;     /* listings have `stats` where they are asked for: { stats = true } */
+    bool whole; /* a change tells all: what is not given is sent as it is listed (ident names it) */
+    bool by_dev;    /* the kernel does not list a single link's: its `dev` is compared */
+    bool scattered; /* the kernel lists it for one device, or parent, at a time */
+    /* Keys of which only one may be given, in pairs, NULL-terminated: the second goes when the
+     * first is set. */
+    const char *const (*instead)[2];
 };
 
 /* Start a message of this noun in enc->m: netlink and fixed header, zeroed. */
 struct nlmsghdr *noun_message(struct codec_enc *enc, const struct noun *noun, int type, int flags);
 
 extern const struct noun noun_link, noun_addr, noun_route, noun_rule, noun_neigh, noun_nexthop,
-    noun_route_get, noun_fdb, noun_vlan, noun_mdb;
+    noun_route_get, noun_fdb, noun_vlan, noun_mdb, noun_qdisc, noun_class;
 
 /* Every schema that codec_open has to prepare, nested ones excepted. */
 extern struct codec_schema *const codec_schemas[];

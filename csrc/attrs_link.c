@@ -339,4 +339,5 @@ const struct noun noun_link = {
     .follow = link_follow,
     .follow_steps = 6,
     .decoded = decoded,
+    .counts = true,
 };

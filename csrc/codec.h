@@ -39,9 +39,9 @@ enum codec_type {
                      attribute means ("default", "all"), NULL: leave the key out */
     CODEC_DEV,    /* ifindex in 4 bytes <-> name of the interface */
     CODEC_ENUM,   /* a number of size bytes <-> its name from arg (struct codec_names) */
-    CODEC_NEST,   /* nested attributes by schema arg <-> a table of its own */
-    CODEC_INLINE, /* nested attributes by schema arg <-> keys of the same table; where the schema
-                     has a header, a structure stands before them */
+    CODEC_NEST,   /* nested attributes by schema arg <-> a table of its own; where the schema has a
+                     header, a structure stands before them */
+    CODEC_INLINE, /* the same <-> keys of the same table */
     CODEC_TIME,   /* "10ms", or seconds; mask: nanoseconds of one unit on the wire */
     CODEC_RATE,   /* "1mbit", or bit/s; on the wire bytes per second */
     CODEC_SIZE,   /* "10k", or bytes */
@@ -53,7 +53,7 @@ enum codec_flags {
     ROW_BE = 1,      /* network byte order */
     ROW_RO = 2,      /* listed; ignored by add, refused by set */
     ROW_NZ = 4,      /* left out of listings while zero (false) */
-    ROW_NOT = 8,     /* BIT, BOOL: set means false */
+    ROW_NOT = 8,     /* BIT, BOOL: set means false; SHARE: what is missing to 1 */
     ROW_HDR = 16,    /* a field of the fixed header: attr is its offset */
     ROW_ZERO = 32,   /* UINT/ENUM: the text "none" stands for 0 */
     ROW_CREATE = 64, /* only when creating: refused by set, kept by add */
@@ -324,6 +324,10 @@ void codec_decode(struct codec_dec *dec, const struct codec_schema *schema, cons
 void codec_decode_nested(struct codec_dec *dec, const struct codec_schema *schema,
                          const void *header, struct nlattr *attrs, int len);
 int codec_size_hint(const struct codec_schema *schema, struct nlattr *attrs, int len);
+/* The content of an attribute, into the table at the top: a structure, where the schema has a
+ * header, then attributes. */
+void codec_decode_inside(struct codec_dec *dec, const struct codec_schema *schema, const void *data,
+                         int len);
 /* Only attributes (no header), into the table at the top. */
 void codec_decode_attrs(struct codec_dec *dec, const struct codec_schema *schema,
                         struct nlattr *attrs, int len);

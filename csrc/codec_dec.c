@@ -148,6 +148,8 @@ static int64_t max_unsigned(int size)
 /* In SI base units: seconds, bit/s, bytes, 0 .. 1. */
 static void push_unit(lua_State *L, const struct codec_row *row, int64_t value)
 {
+    uint64_t full;
+
     switch (row->type) {
     case CODEC_TIME:
         lua_pushnumber(L, units_seconds((uint64_t)value, row->mask));
@@ -156,9 +158,10 @@ static void push_unit(lua_State *L, const struct codec_row *row, int64_t value)
         lua_pushinteger(L, value * 8);
         break;
     case CODEC_SHARE:
-        lua_pushnumber(L,
-                       units_fraction((uint64_t)value,
-                                      row->mask ? row->mask : (uint64_t)max_unsigned(row->size)));
+        full = row->mask ? row->mask : (uint64_t)max_unsigned(row->size);
+        lua_pushnumber(
+            L,
+            units_fraction(row->flags & ROW_NOT ? full - (uint64_t)value : (uint64_t)value, full));
         break;
     default:
         lua_pushinteger(L, value);
@@ -226,7 +229,7 @@ static bool push_address(struct codec_dec *dec, int family, const void *data, in
 static bool push_nest(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
 {
     lua_newtable(dec->L);
-    codec_decode_attrs(dec, row->arg, nla_data(a), nla_len(a));
+    codec_decode_inside(dec, row->arg, nla_data(a), nla_len(a));
     return true;
 }
 
@@ -327,17 +330,15 @@ static void decode_value(struct codec_dec *dec, lua_Integer id, const struct cod
         lua_pop(dec->L, 1);
 }
 
-/* Attributes, perhaps behind a structure. */
-static void decode_inlined(struct codec_dec *dec, const struct codec_schema *inner,
-                           struct nlattr *a)
+void codec_decode_inside(struct codec_dec *dec, const struct codec_schema *schema, const void *data,
+                         int len)
 {
-    int skip = NLA_ALIGN(inner->header), len = nla_len(a);
+    int skip = NLA_ALIGN(schema->header);
 
-    if (!inner->header)
-        codec_decode_attrs(dec, inner, nla_data(a), len);
-    else if (len >= inner->header)
-        codec_decode_nested(dec, inner, nla_data(a), (struct nlattr *)((char *)nla_data(a) + skip),
-                            len - skip);
+    if (!schema->header)
+        codec_decode_attrs(dec, schema, (struct nlattr *)data, len);
+    else if (len >= schema->header)
+        codec_decode_nested(dec, schema, data, (struct nlattr *)((char *)data + skip), len - skip);
 }
 
 static void decode_row(struct codec_dec *dec, const struct codec_schema *schema,
@@ -348,7 +349,7 @@ static void decode_row(struct codec_dec *dec, const struct codec_schema *schema,
     if (row->flags & ROW_WO)
         return;
     if (row->type == CODEC_INLINE)
-        decode_inlined(dec, row->arg, a);
+        codec_decode_inside(dec, row->arg, nla_data(a), nla_len(a));
     else if (row->type == CODEC_CUSTOM)
         ((const struct codec_custom *)row->arg)->decode(dec, row, a);
     else

@@ -58,24 +58,22 @@ int codec_settle_family(struct codec_enc *enc)
 /* Nests, rows, tables ---------------------------------------------------------------------------
  */
 
+static int encode_inside(struct codec_enc *enc, int idx, struct codec_schema *inner,
+                         bool known_only);
+static int encode_table(struct codec_enc *enc, int idx, struct codec_schema *schema,
+                        bool known_only);
+
 static int encode_nest(struct codec_enc *enc, const struct codec_row *row)
 {
-    size_t mark, path, level = enc->level;
-    bool phased = enc->phased;
-    struct codec_schema *extra = enc->extra;
+    struct codec_schema *inner = (struct codec_schema *)row->arg;
+    size_t mark, path;
     int err;
 
     if (lua_type(enc->L, -1) != LUA_TTABLE)
         return codec_bad(enc, row->key, "a table");
-    mark = codec_nest(&enc->m, row->attr | NLA_F_NESTED);
+    mark = codec_nest(&enc->m, inner->header ? row->attr : row->attr | NLA_F_NESTED);
     path = codec_path(enc, row->key, 0);
-    enc->level = enc->m.len;
-    enc->phased = false;
-    enc->extra = NULL;
-    err = codec_encode(enc, lua_gettop(enc->L), (struct codec_schema *)row->arg);
-    enc->extra = extra;
-    enc->phased = phased;
-    enc->level = level;
+    err = encode_inside(enc, lua_gettop(enc->L), inner, false);
     codec_path_end(enc, path);
     codec_nest_end(&enc->m, mark);
     return err;
@@ -117,6 +115,12 @@ static int encode_inlined(struct codec_enc *enc, int idx, const struct codec_row
 
 int codec_encode_inside(struct codec_enc *enc, int idx, struct codec_schema *inner)
 {
+    return encode_inside(enc, idx, inner, true);
+}
+
+static int encode_inside(struct codec_enc *enc, int idx, struct codec_schema *inner,
+                         bool known_only)
+{
     size_t level = enc->level, header = enc->header;
     bool phased = enc->phased;
     struct codec_schema *extra = enc->extra;
@@ -132,7 +136,7 @@ int codec_encode_inside(struct codec_enc *enc, int idx, struct codec_schema *inn
     enc->level = enc->m.len;
     enc->phased = false;
     enc->extra = NULL;
-    err = enc->m.overflow ? 0 : codec_encode_known(enc, idx, inner);
+    err = enc->m.overflow ? 0 : encode_table(enc, idx, inner, known_only);
     enc->extra = extra;
     enc->phased = phased;
     enc->header = header;

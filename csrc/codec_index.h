@@ -7,7 +7,7 @@
 
 #define CODEC_ATTR_MAX     255
 #define CODEC_SCHEMAS_MAX  256
-#define CODEC_HEADER_MAX   24
+#define CODEC_HEADER_MAX   40
 #define CODEC_DEFAULTS_MAX 4
 #define CANDIDATES_MAX     256 /* words looked through for a hint */
 

@@ -266,7 +266,7 @@ static int encode_unit(struct codec_enc *enc, const struct codec_row *row)
     }
     if (!ok || value != value || value < 0 || (row->type == CODEC_SHARE && value > 1))
         return codec_bad(enc, row->key, "%s", want);
-    value = round(value * scale);
+    value = rint((row->flags & ROW_NOT ? 1 - value : value) * scale); /* as tc does */
     if (value < (double)row->min)
         return codec_bad(enc, row->key, "%s, and not less than %.9g", want, row->min / scale);
     if (value > most)

@@ -246,6 +246,17 @@ void l_batch_note_link(struct l_op *op, int idx)
         remember(b, name, ifindex);
 }
 
+int l_batch_flush(struct l_op *op)
+{
+    struct l_batch *b = op->n->batch;
+    int err;
+
+    lua_getiuservalue(op->L, 1, 2); /* the batch, of the noun */
+    err = flush(op->L, lua_gettop(op->L), b, &op->e);
+    lua_pop(op->L, 1);
+    return err;
+}
+
 int l_batch_dev_index(struct codec_enc *enc, const char *name)
 {
     struct l_op *op = enc->arg;
@@ -258,9 +269,7 @@ int l_batch_dev_index(struct codec_enc *enc, const char *name)
         if (!strcmp(b->devs[i].name, name))
             return b->devs[i].ifindex;
     if (b->has_links) {
-        lua_getiuservalue(op->L, 1, 2); /* the batch, of the noun */
-        err = flush(op->L, lua_gettop(op->L), b, &op->e);
-        lua_pop(op->L, 1);
+        err = l_batch_flush(op);
         if (err)
             return err;
     }

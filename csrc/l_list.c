@@ -16,6 +16,20 @@
 
 /* Filters ----------------------------------------------------------------------------------- */
 
+/* Compare `dev`, too: the filter becomes a copy that has it as its normal form at 3. */
+static void filter_by_dev(lua_State *L)
+{
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+        lua_pushvalue(L, -2);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, -5);
+    }
+    lua_getfield(L, 3, "dev");
+    lua_setfield(L, -2, "dev");
+    lua_replace(L, 2);
+}
+
 /* Encode the filter at 2 (nil: none), build the request in `m`; leave at 3 what decoded messages
  * are compared with (nil: nothing). */
 static void make_request(lua_State *L, struct l_op *op, struct codec_msg *m, bool *stats)
@@ -39,7 +53,7 @@ static void make_request(lua_State *L, struct l_op *op, struct codec_msg *m, boo
     h->nlmsg_type = noun->get;
     *(uint8_t *)(m->buf + NLMSG_HDRLEN) = (uint8_t)noun->dump_family;
     if (lua_istable(L, 2)) {
-        if (noun == &noun_link && codec_field(L, 2, "stats")) {
+        if (noun->counts && codec_field(L, 2, "stats")) {
             *stats = lua_toboolean(L, -1);
             lua_pop(L, 1);
         }
@@ -59,10 +73,12 @@ static void make_request(lua_State *L, struct l_op *op, struct codec_msg *m, boo
         bytes_free(copy);
         lua_replace(L, 3);
         lua_settop(L, 3);
+        if (noun->by_dev && op->n->ifindex)
+            filter_by_dev(L);
     } else if (noun == &noun_link) {
         codec_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     }
-    if (*stats) { /* undo the wish to leave them out */
+    if (*stats && noun == &noun_link) { /* undo the wish to leave them out */
         struct nlattr *a = codec_find(m, NLMSG_HDRLEN + noun->schema->header, IFLA_EXT_MASK);
         if (a)
             memset(nla_data(a), 0, sizeof(uint32_t));
@@ -178,7 +194,9 @@ static struct bytes *dump(lua_State *L, struct l_op *op, bool *stats)
         l_misuse(L, "%s: a batch only collects changes", op->name);
     make_request(L, op, &m, stats);
     all = l_bytes(L);
-    if (rtnl_dump(l_op_session(op), (struct nlmsghdr *)buf, all, &f) != 0) {
+    if ((op->n->noun->scattered
+             ? l_tc_dump(op, (struct nlmsghdr *)buf, all, &f)
+             : rtnl_dump(l_op_session(op), (struct nlmsghdr *)buf, all, &f)) != 0) {
         /* a strict kernel refuses to dump what belongs to a link that is not there */
         l_op_fault(op, 0, &f);
         l_op_raise(op);
@@ -375,6 +393,8 @@ static int l_noun_each(lua_State *L)
     l_op_begin(&op, L, n, "each", CODEC_MATCH);
     if (n->batch)
         return l_misuse(L, "%s: a batch only collects changes", op.name);
+    if (n->noun->scattered) /* many small listings: all at once */
+        return l_tc_each(L);
     make_request(L, &op, &m, &stats);
     each = l_object(L, sizeof(*each), L_EACH, 4);
     each->noun = *n;

@@ -7,9 +7,9 @@
 
 #include "l_rtnl.h"
 
-static const struct noun *const nouns[] = {&noun_link, &noun_addr,  &noun_route,
-                                           &noun_rule, &noun_neigh, &noun_nexthop,
-                                           &noun_fdb,  &noun_vlan,  &noun_mdb};
+static const struct noun *const nouns[] = {&noun_link,  &noun_addr,    &noun_route, &noun_rule,
+                                           &noun_neigh, &noun_nexthop, &noun_fdb,   &noun_vlan,
+                                           &noun_mdb,   &noun_qdisc,   &noun_class};
 
 const struct noun *l_noun_by_name(const char *name)
 {
@@ -192,6 +192,8 @@ static int l_noun_verb(lua_State *L)
     top = lua_gettop(L);
     if (n->batch && n->noun == &noun_link)
         keep_namespaces(L, 2);
+    if (n->noun->whole && v->kind == CODEC_SET)
+        l_tc_merge(&op, 2);
     if (run(&op, 2, v) != 0)
         return l_op_raise(&op);
     lua_settop(L, top);

@@ -98,6 +98,8 @@ int l_batch_dev_index(struct codec_enc *enc, const char *name);
 void l_batch_keep(lua_State *L, int batch_idx);
 void l_batch_note_link(struct l_op *op, int idx);
 int l_batch_alive(const struct l_batch *b);
+/* Send what was collected: 0, or -errno with op->e filled. */
+int l_batch_flush(struct l_op *op);
 
 /* l_tun.c: the tun link that the table at idx describes, with what stands beside. 0 or -errno;
  * *made if the link is there then. */
@@ -105,6 +107,13 @@ int l_tun_add(struct l_op *op, int idx, bool *made);
 
 /* Push the list of what the filter at 2 asks the noun at 1 for; verb: what messages call it. */
 void l_list(lua_State *L, const char *verb);
+/* l_tc.c: a dump of what the kernel lists for one device, or parent, at a time. */
+int l_tc_dump(struct l_op *op, struct nlmsghdr *request, struct bytes *all, struct rtnl_fault *f);
+/* The iterator over the list of the noun at 1, filtered by 2. */
+int l_tc_each(lua_State *L);
+/* Lay the table at idx over what is listed of the object that it names. */
+void l_tc_merge(struct l_op *op, int idx);
+
 void l_list_open(lua_State *L); /* adds list, each, flush to the noun's methods on top */
 /* Change a link as the table at idx says, all or nothing. 0 or -errno with op->e filled (and *f, if
  * the kernel said it). The stack may hold more than before. */

@@ -111,7 +111,7 @@ double units_fraction(uint64_t value, uint64_t full)
     for (double scale = 1; scale < 1e15; scale *= 10) {
         double short_form = round((double)value / (double)full * scale) / scale;
 
-        if (round(short_form * (double)full) == (double)value)
+        if (rint(short_form * (double)full) == (double)value)
             return short_form;
     }
     return (double)value / (double)full;

@@ -23,6 +23,9 @@ printing.columns = {
   vlan = { "dev", "vid", "pvid", "untagged", "state", "tunnel_id", "stats" },
   mdb = { "dev", "port", "grp", "src", "vid", "state", "filter_mode", "source_list", "proto", "timer" },
   nexthop = { "id", "group", "via", "dev", "blackhole", "proto", "scope" },
+  qdisc = { "kind", "handle", "dev", "parent", "delay", "jitter", "loss", "loss_gemodel", "loss_state", "duplicate",
+    "corrupt", "reorder", "rate", "bandwidth", "burst", "limit", "target", "default", "bands" },
+  class = { "kind", "classid", "dev", "parent", "leaf", "rate", "ceil", "burst", "prio", "quantum", "rt", "ls", "ul" },
 }
 
 -- What a column shows in most rows and is therefore not worth a column when all rows have it.

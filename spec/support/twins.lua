@@ -106,11 +106,18 @@ local function ground(spec, name)
   return ns
 end
 
+-- What `ip` (or spec.tool) shows; `{ show, text = true }` prints no JSON: its lines.
 local function seen_by_ip(spec, name)
-  local seen = {}
+  local seen, tool = {}, spec.tool or "ip"
   for _, show in ipairs(spec.show) do
-    for _, row in ipairs(sh[spec.tool or "ip"](name, "-j -d " .. show)) do
-      seen[#seen + 1] = row
+    if type(show) == "table" then
+      for line in sh[tool](name, "-d " .. show[1]):gmatch "[^\n]*%S[^\n]*" do
+        seen[#seen + 1] = { text = line }
+      end
+    else
+      for _, row in ipairs(sh[tool](name, "-j -d " .. show)) do
+        seen[#seen + 1] = row
+      end
     end
   end
   return spec.ip_rows and spec.ip_rows(seen) or seen
@@ -128,24 +135,24 @@ local function listed(spec, ns)
 end
 
 local function check(spec, args, command, case)
+  local run = (spec.tool or "ip") .. " -n "
   local volatile, ip_volatile = spec.volatile or {}, spec.ip_volatile or {}
   local ours <close> = ground(spec, "ours")
   local theirs <close> = ground(spec, "theirs")
   local copy <close> = ground(spec, "copy")
   local before = listed(spec, ours)
   for _, setup in ipairs(case.setup or {}) do
-    sh.run("ip -n ours " .. setup)
-    sh.run("ip -n theirs " .. setup)
-    sh.run("ip -n copy " .. setup)
+    sh.run(run .. "ours " .. setup)
+    sh.run(run .. "theirs " .. setup)
+    sh.run(run .. "copy " .. setup)
   end
   if case.setup then
     before = listed(spec, ours)
   end
   ours[spec.noun]:add(args)
-  local tool = spec.tool or "ip"
-  sh.run(tool .. " -n theirs " .. command)
+  sh.run(run .. "theirs " .. command)
   for _, more in ipairs(type(case.after) == "table" and case.after or { case.after }) do
-    sh.run(tool .. " -n theirs " .. more)
+    sh.run(run .. "theirs " .. more)
   end
   assert(#seen_by_ip(spec, "ours") > 0)
   assert_same_rows(seen_by_ip(spec, "theirs"), seen_by_ip(spec, "ours"), ip_volatile, "ip's and ours, seen by ip,")
@@ -164,7 +171,8 @@ end
 --- One test for each case.
 -- @tparam table spec `noun`, `show`, `prepare`, `cases`; optional `filter` (for our list), `ignore(row)` (of our
 --   list), `volatile` (our keys that differ by nature), `ip_volatile` (ip's), `made_by_kernel(row)` (not to be added),
---   `ip_rows(rows)` (make rows that can be compared of what ip says), `tool` (instead of "ip")
+--   `ip_rows(rows)` (make rows that can be compared of what ip says), `tool` (instead of "ip");
+--   an entry of `show` that prints no JSON is `{ words, text = true }`
 function twins.describe(spec)
   busted.describe(("ns.%s: we, %s and a list given to add make the same of"):format(spec.noun,
     spec.tool or "ip"), function()

@@ -55,6 +55,8 @@
 -- @tfield Noun fdb forwarding entries: bridge(8)
 -- @tfield Noun vlan VLANs of bridges and ports: bridge(8)
 -- @tfield Noun mdb multicast groups of bridges: bridge(8)
+-- @tfield Noun qdisc queueing disciplines: tc(8)
+-- @tfield Noun class classes of queueing disciplines: tc(8)
 -- @tfield Nft nft its firewall: nft(8)
 -- @tfield Sysctl sysctl its sysctls: sysctl(8)
 -- @tfield ?string address in a lab: the node's first address, without its length
@@ -195,6 +197,8 @@
 -- @tfield Noun fdb forwarding entries
 -- @tfield Noun vlan VLANs of the port or bridge
 -- @tfield Noun mdb multicast groups of the bridge
+-- @tfield Noun qdisc its queueing disciplines
+-- @tfield Noun class their classes
 -- @tfield string name
 -- @tfield integer mtu bytes
 -- @tfield boolean up
@@ -253,6 +257,8 @@
 -- @tfield Noun fdb
 -- @tfield Noun vlan
 -- @tfield Noun mdb
+-- @tfield Noun qdisc
+-- @tfield Noun class
 -- @usage ns:batch(function(b) b.link:set { dev = "lo", up = true } end)
 
 --- The sysctls of a namespace, as fields: "net.ipv4.ip_forward".

@@ -13,6 +13,8 @@ nexthop  nexthop objects: ip-nexthop(8)
 fdb      forwarding entries of bridges and VXLANs: bridge(8)
 vlan     VLANs of bridges and their ports: bridge(8)
 mdb      multicast groups of bridges: bridge(8)
+qdisc    queueing disciplines: tc(8)
+class    classes of queueing disciplines: tc(8)
 ]]
 
 --- Nouns whose tables of keys are called otherwise (because a kind of link has that name).
@@ -300,6 +302,108 @@ fast_leave        it goes at the first leave
 blocked           its source is blocked
 added_by_star_ex  made of a group with excluded sources
 offload           the hardware does it
+]]
+
+words.keys.qdisc = [[
+dev               the link it queues for
+kind              "netem", "htb", "fq_codel" ...; each has keys of its own: netns.help "qdisc netem"
+parent            "root" (unless given), "ingress", or the class it serves, "1:10"
+root              true: parent is "root"
+handle            its own identifier, "1:"; the kernel chooses one otherwise
+ingress_block     number of the block that shares its ingress filters
+egress_block      number of the block that shares its egress filters
+offloaded         the hardware does it
+stats             counters, where asked for by { stats = true }: bytes, packets, drops, backlog ...
+]]
+
+words.keys.class = [[
+dev               the link whose qdisc it belongs to
+kind              that of its qdisc: "htb" ...; each has keys of its own: netns.help "class htb"
+parent            "root", or the class or qdisc above, "1:" or "1:1"
+root              true: parent is "root"
+classid           its own identifier, "1:10"
+leaf              the qdisc that serves it
+stats             counters, where asked for by { stats = true }
+]]
+
+words.keys["qdisc netem"] = [[
+delay             each packet waits
+jitter            the delay varies by, both ways
+correlation       how much a delay is like the one before
+distribution      of the delays: "uniform", "normal", "pareto", "paretonormal"
+loss              packets that get lost
+loss_correlation  how much a loss is like the one before
+loss_state        a model with four states: p13, p31, p32, p23, p14
+loss_gemodel      the Gilbert-Elliott model: p, r, 1-h, 1-k
+duplicate         packets that come twice
+duplicate_correlation how much a duplicate is like the one before
+corrupt           packets with a wrong bit
+corrupt_correlation how much that is like the one before
+reorder           packets that overtake: they do not wait
+reorder_correlation how much that is like the one before
+gap               every gap-th packet may overtake
+rate              how fast packets leave
+packet_overhead   bytes that each packet is longer on the way
+cell_size         bytes of a cell, where packets travel in cells
+cell_overhead     bytes that each cell is longer on the way
+slot              packets leave in bursts: min_delay, max_delay, packets, bytes
+slot_distribution of the bursts, with slot.delay and slot.jitter
+ecn               mark packets instead of losing them
+seed              of its random numbers: the same seed, the same losses (Linux 6.6)
+limit             packets that may wait
+]]
+
+words.keys["qdisc tbf"] = [[
+rate              that it holds
+burst             bytes that may go at once
+limit             bytes that may wait
+latency           how long a packet may wait, instead of limit
+peakrate          at which a burst goes
+mtu               bytes that may go at once at the peakrate
+overhead          bytes that each packet is longer on the wire
+mpu               bytes that a packet has at least on the wire
+linklayer         of the wire
+]]
+
+words.keys["qdisc htb"] = [[
+default           class of packets that no filter sends elsewhere: "30" (hexadecimal, as with tc) or a number
+r2q               the quantum of a class is its rate in bytes/s divided by this
+direct_qlen       packets that may wait without a class
+offload           the hardware does it
+]]
+
+words.keys["class htb"] = [[
+rate              that it is sure of
+ceil              that it may borrow up to (rate, unless given)
+burst             bytes that may go at once
+cburst            bytes that may go at once at ceil
+prio              who borrows first: 0 .. 7
+quantum           bytes it sends before the next gets its turn
+mtu               the largest packet, which burst is at least (1600)
+overhead          bytes that each packet is longer on the wire
+mpu               bytes that a packet has at least on the wire
+linklayer         of the wire
+]]
+
+words.keys["qdisc fq_codel"] = [[
+limit             packets that may wait
+flows             queues
+memory_limit      bytes of memory that may wait
+target            a queue may take that long
+interval          for that long, before packets are dropped
+quantum           bytes a flow sends before the next gets its turn
+ecn               mark packets instead of dropping them
+ce_threshold      packets that wait longer are marked in any case
+drop_batch        packets dropped at once when too many wait
+]]
+
+words.keys["qdisc stats"] = [[
+rate              bit/s, of the kernel's estimator
+pps               packets/s, of the kernel's estimator
+backlog           bytes that wait
+qlen              packets that wait
+overlimits        how often something had to wait
+requeues          how often the link could not take a packet
 ]]
 
 -- Keys that mean the same in every kind of link that has them.

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: MIT
+ * Traffic control: the nouns qdisc and class (tc(8)), their handles, options and statistics. */
+#include "attrs_tc.h"
+
+#include <linux/gen_stats.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "psched.h"
+
+#define HDR(field) offsetof(struct tcmsg, field)
+#define FIELDS_MAX 512
+
+/* Forms --------------------------------------------------------------------------------------- */
+
+const struct tc_form *tc_form_of(const struct tc_forms *forms, const char *kind)
+{
+    for (size_t i = 0; i < forms->count; i++)
+        if (!strcmp(forms->list[i].kind, kind))
+            return &forms->list[i];
+    return NULL;
+}
+
+const struct tc_form *tc_form_in(const struct tc_forms *forms, struct nlattr *kind)
+{
+    char name[32];
+
+    if (!kind)
+        return NULL;
+    snprintf(name, sizeof(name), "%.*s", nla_len(kind), (char *)nla_data(kind));
+    return tc_form_of(forms, name);
+}
+
+bool tc_given(struct codec_enc *enc, int type)
+{
+    return codec_find(&enc->m, enc->level, type) != NULL;
+}
+
+void tc_default(struct codec_enc *enc, int type, const void *data, size_t len)
+{
+    if (!tc_given(enc, type))
+        codec_put(&enc->m, type, data, len);
+}
+
+int tc_need(struct codec_enc *enc, bool fine, const char *text)
+{
+    return fine || enc->verb == CODEC_MATCH
+               ? 0
+               : nserr_arg(enc->e, "%s: %s%s", enc->op, enc->path, text);
+}
+
+/* The fields stand at `start`, attributes behind them: the structure takes the fields' place. */
+static int pack_options(struct codec_enc *enc, size_t start, const struct tc_form *form)
+{
+    _Alignas(max_align_t) char fields[FIELDS_MAX] = "", lead[FIELDS_MAX] = "";
+    size_t had = NLA_ALIGN(form->schema->header), wants = NLA_ALIGN(form->lead);
+    size_t attrs = enc->m.len - start - had, level = enc->level;
+    int err = 0;
+
+    memcpy(fields, enc->m.buf + start, form->schema->header);
+    if (wants > had && !codec_reserve(&enc->m, wants - had))
+        return 0; /* overflow, told at the end */
+    memmove(enc->m.buf + start + wants, enc->m.buf + start + had, attrs);
+    enc->m.len = start + wants + attrs;
+    enc->level = start + wants;
+    if (form->pack)
+        err = form->pack(enc, fields, lead);
+    else
+        memcpy(lead, fields, form->lead);
+    memcpy(enc->m.buf + start, lead, form->lead);
+    enc->level = level;
+    return err;
+}
+
+int tc_put_options(struct codec_enc *enc, int idx, int type, const struct tc_form *form, bool any)
+{
+    size_t mark, start;
+    int err;
+
+    if (!form || !form->schema || !(any || form->always))
+        return 0;
+    mark = codec_nest(&enc->m, type);
+    start = enc->m.len;
+    err = codec_encode_inside(enc, idx, form->schema);
+    if (!err && !enc->m.overflow && (form->schema->header || form->pack))
+        err = pack_options(enc, start, form);
+    codec_nest_end(&enc->m, mark);
+    return err;
+}
+
+void tc_decode_options(struct codec_dec *dec, const struct tc_form *form, struct nlattr *a)
+{
+    _Alignas(max_align_t) char fields[FIELDS_MAX] = "", lead[FIELDS_MAX] = "";
+    struct tc_options in = {.lead = lead};
+    struct nlattr *attrs;
+    int len, skip;
+
+    if (!form || !form->schema || !a)
+        return;
+    skip = NLA_ALIGN(form->lead) < nla_len(a) ? NLA_ALIGN(form->lead) : nla_len(a);
+    memcpy(lead, nla_data(a), skip < form->lead ? (size_t)skip : form->lead);
+    attrs = (struct nlattr *)((char *)nla_data(a) + skip);
+    len = nla_len(a) - skip;
+    if (form->unpack) {
+        nla_parse(in.tb, ARRAY_LEN(in.tb) - 1, attrs, len, NULL);
+        form->unpack(&in, fields);
+    } else {
+        memcpy(fields, lead, form->schema->header);
+    }
+    codec_decode_nested(dec, form->schema, fields, attrs, len);
+}
+
+/* Handles ---------------------------------------------------------------------------------------
+ */
+
+static const char *hex16(const char *p, uint32_t *out)
+{
+    const char *start = p;
+    uint32_t value = 0;
+
+    for (; p - start < 5; p++) {
+        int digit = *p >= '0' && *p <= '9'   ? *p - '0'
+                    : *p >= 'a' && *p <= 'f' ? *p - 'a' + 10
+                    : *p >= 'A' && *p <= 'F' ? *p - 'A' + 10
+                                             : -1;
+        if (digit < 0)
+            break;
+        value = value * 16 + (uint32_t)digit;
+    }
+    *out = value;
+    return p - start < 5 ? p : start + 5;
+}
+
+bool tc_parse_handle(const char *text, uint32_t *handle)
+{
+    uint32_t major, minor = 0;
+    const char *p = hex16(text, &major);
+
+    if (*p != ':' || text[0] == '\0' || (p == text && !p[1]))
+        return false;
+    if (p[1]) {
+        const char *end = hex16(p + 1, &minor);
+        if (*end)
+            return false;
+    }
+    *handle = major << 16 | minor;
+    return true;
+}
+
+void tc_push_handle(lua_State *L, uint32_t handle)
+{
+    char text[16];
+
+    if (handle & TC_H_MIN_MASK)
+        snprintf(text, sizeof(text), "%x:%x", handle >> 16, handle & TC_H_MIN_MASK);
+    else
+        snprintf(text, sizeof(text), "%x:", handle >> 16);
+    lua_pushstring(L, text);
+}
+
+/* row->mask: the bits of a handle that may be set. */
+static int encode_handle(struct codec_enc *enc, const struct codec_row *row)
+{
+    const char *wanted =
+        row->mask == TC_H_MAJ_MASK ? "a handle such as \"1:\"" : "an identifier such as \"1:10\"";
+    const char *text = codec_text(enc, row->key, wanted);
+    uint32_t handle;
+
+    if (!text)
+        return -EINVAL;
+    if (!tc_parse_handle(text, &handle) || handle & ~row->mask)
+        return codec_bad(enc, row->key, "%s", wanted);
+    memcpy((char *)codec_header(enc) + row->attr, &handle, sizeof(handle));
+    return 0;
+}
+
+static void decode_handle(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    uint32_t handle;
+
+    (void)a;
+    memcpy(&handle, dec->header + row->attr, sizeof(handle));
+    if (!handle)
+        return; /* what the kernel made by itself has none */
+    tc_push_handle(dec->L, handle);
+    codec_set_name(dec, row->key);
+}
+static const struct codec_custom handle_row = {encode_handle, decode_handle};
+
+static const struct codec_name qdisc_parents[] = {
+    {TC_H_ROOT, "root"}, {TC_H_INGRESS, "ingress"}, {TC_H_CLSACT, "clsact"}};
+static const struct codec_names names_qdisc_parent = NAMES("a parent", qdisc_parents);
+
+static int encode_parent(struct codec_enc *enc, const struct codec_row *row)
+{
+    const char *text = codec_text(enc, row->key, "\"root\" or a class such as \"1:10\"");
+    int64_t named = text ? codec_name_value(&names_qdisc_parent, text) : -1;
+    uint32_t handle = (uint32_t)named;
+
+    if (!text)
+        return -EINVAL;
+    if (named < 0 && !tc_parse_handle(text, &handle))
+        return codec_bad(enc, row->key, "\"root\", \"ingress\" or a class such as \"1:10\"");
+    memcpy((char *)codec_header(enc) + row->attr, &handle, sizeof(handle));
+    return 0;
+}
+
+static void decode_parent(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    uint32_t handle;
+    const char *name;
+
+    (void)a;
+    memcpy(&handle, dec->header + row->attr, sizeof(handle));
+    if (!handle)
+        return;
+    name = codec_value_name(&names_qdisc_parent, handle, NULL, 0);
+    if (name)
+        lua_pushstring(dec->L, name);
+    else
+        tc_push_handle(dec->L, handle);
+    codec_set_name(dec, row->key);
+}
+static const struct codec_custom parent_row = {encode_parent, decode_parent};
+
+/* Shared rows ------------------------------------------------------------------------------------
+ */
+
+static int encode_coarse(struct codec_enc *enc, const struct codec_row *row)
+{
+    struct codec_row plain = *row;
+
+    plain.type = CODEC_TIME;
+    plain.mask = 1000;
+    return codec_encode_value(enc, &plain);
+}
+
+/* The kernel keeps whole units and tells whole microseconds, both rounded down: told is the least
+ * time that is kept as the same number of units. */
+static void decode_coarse(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    uint64_t us, units;
+
+    if (nla_len(a) < 4 || (row->flags & ROW_ONES && nla_get_u32(a) == UINT32_MAX))
+        return;
+    us = nla_get_u32(a);
+    units = (us * 1000 + row->mask - 1) / row->mask;
+    lua_pushnumber(dec->L, (double)((units * row->mask + 999) / 1000) / 1e6);
+    codec_set_name(dec, row->key);
+}
+const struct codec_custom tc_coarse_time = {encode_coarse, decode_coarse};
+
+static int encode_hex(struct codec_enc *enc, const struct codec_row *row)
+{
+    static const char wanted[] = "a number, in text hexadecimal (\"0x10\")";
+    int64_t value;
+    char *end;
+
+    if (lua_type(enc->L, -1) == LUA_TSTRING) {
+        const char *text = lua_tostring(enc->L, -1);
+        value = (int64_t)strtoul(text, &end, 16);
+        if (end == text || *end || *text == '-' || value > UINT32_MAX)
+            return codec_bad(enc, row->key, wanted);
+    } else {
+        int err = codec_integer(enc, row->key, 0, row->max ? row->max : UINT32_MAX, &value);
+        if (err)
+            return err;
+    }
+    if (row->max && value > row->max)
+        return codec_bad(enc, row->key, "at most 0x%x", (unsigned)row->max);
+    return codec_put_number(enc, row, value);
+}
+
+static void decode_hex(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    char text[16];
+    int64_t value = 0;
+
+    if (!a)
+        value = codec_read_number(row, dec->header + row->attr);
+    else if (nla_len(a) >= row->size)
+        value = codec_read_number(row, nla_data(a));
+    if (!value && row->flags & ROW_NZ)
+        return;
+    snprintf(text, sizeof(text), "0x%x", (unsigned)value);
+    lua_pushstring(dec->L, text);
+    codec_set_name(dec, row->key);
+}
+const struct codec_custom tc_hex = {encode_hex, decode_hex};
+
+static const struct codec_name linklayers[] = {{TC_LINKLAYER_ETHERNET, "ethernet"},
+                                               {TC_LINKLAYER_ATM, "atm"}};
+const struct codec_names tc_linklayers = NAMES("a link layer", linklayers);
+
+/* Statistics -------------------------------------------------------------------------------------
+ */
+
+static int encode_nothing(struct codec_enc *enc, const struct codec_row *row)
+{
+    (void)enc, (void)row;
+    return 0;
+}
+
+static void decode_stats(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    if (!dec->stats)
+        return;
+    lua_createtable(dec->L, 0, 8);
+    codec_decode_inside(dec, &tc_stats_schema, nla_data(a), nla_len(a));
+    codec_set_name(dec, row->key);
+}
+static const struct codec_custom stats_row = {encode_nothing, decode_stats};
+
+/* Add `xstats` to the `stats` of the table at the top. */
+static void decode_xstats(struct codec_dec *dec, const struct tc_form *form, struct nlattr *stats)
+{
+    struct nlattr *app;
+
+    if (!dec->stats || !form || !stats || !(form->xstats || form->push_xstats))
+        return;
+    app = nla_find(nla_data(stats), nla_len(stats), TCA_STATS_APP);
+    if (!app)
+        return;
+    lua_getfield(dec->L, -1, "stats");
+    lua_newtable(dec->L);
+    if (form->xstats)
+        codec_decode_inside(dec, form->xstats, nla_data(app), nla_len(app));
+    else
+        form->push_xstats(dec, app);
+    codec_set_name(dec, "xstats");
+    lua_pop(dec->L, 1);
+}
+
+// clang-format off
+static const struct codec_row basic_rows[] = {
+    U64("bytes", 0, .flags = ROW_HDR | ROW_RO),
+    U32("packets", 8, .flags = ROW_HDR | ROW_RO),
+};
+static struct codec_schema basic_schema = SCHEMA("qdisc stats basic", basic_rows, 12);
+
+static const struct codec_row queue_rows[] = {
+    U32("qlen", TC_OFF(gnet_stats_queue, qlen), .flags = ROW_HDR | ROW_RO),
+    U32("backlog", TC_OFF(gnet_stats_queue, backlog), .flags = ROW_HDR | ROW_RO),
+    U32("drops", TC_OFF(gnet_stats_queue, drops), .flags = ROW_HDR | ROW_RO),
+    U32("requeues", TC_OFF(gnet_stats_queue, requeues), .flags = ROW_HDR | ROW_RO),
+    U32("overlimits", TC_OFF(gnet_stats_queue, overlimits), .flags = ROW_HDR | ROW_RO),
+};
+static struct codec_schema queue_schema = SCHEMA("qdisc stats queue", queue_rows, sizeof(struct gnet_stats_queue));
+
+static const struct codec_row estimate_rows[] = {
+    RATE("rate", 0, 4, .flags = ROW_HDR | ROW_RO | ROW_NZ),
+    U32("pps", 4, .flags = ROW_HDR | ROW_RO | ROW_NZ),
+};
+static struct codec_schema estimate_schema = SCHEMA("qdisc stats rate", estimate_rows, 8);
+
+static const struct codec_row stats_rows[] = {
+    INLINE(TCA_STATS_BASIC, &basic_schema),
+    INLINE(TCA_STATS_RATE_EST, &estimate_schema),
+    INLINE(TCA_STATS_QUEUE, &queue_schema),
+    U64("packets", TCA_STATS_PKT64, .flags = ROW_RO),
+};
+struct codec_schema tc_stats_schema = SCHEMA("qdisc stats", stats_rows, 0);
+
+/* Rows ------------------------------------------------------------------------------------------- */
+
+static const struct codec_row qdisc_rows[] = {
+    DEV("dev", HDR(tcm_ifindex), .flags = ROW_HDR),
+    CUSTOM("parent", HDR(tcm_parent), &parent_row, .flags = ROW_HDR),
+    BIT("root", HDR(tcm_parent), 4, TC_H_ROOT, .flags = ROW_HDR | ROW_WO),
+    CUSTOM("handle", HDR(tcm_handle), &handle_row, .mask = TC_H_MAJ_MASK, .flags = ROW_HDR),
+    STR("kind", TCA_KIND, 15),
+    U32("ingress_block", TCA_INGRESS_BLOCK, .min = 1),
+    U32("egress_block", TCA_EGRESS_BLOCK, .min = 1),
+    BOOL("offloaded", TCA_HW_OFFLOAD, 1, .flags = ROW_RO | ROW_NZ),
+    CUSTOM("stats", TCA_STATS2, &stats_row, .flags = ROW_RO),
+};
+struct codec_schema qdisc_schema = SCHEMA("qdisc", qdisc_rows, sizeof(struct tcmsg));
+
+static const struct codec_row class_rows[] = {
+    DEV("dev", HDR(tcm_ifindex), .flags = ROW_HDR),
+    CUSTOM("parent", HDR(tcm_parent), &parent_row, .flags = ROW_HDR),
+    BIT("root", HDR(tcm_parent), 4, TC_H_ROOT, .flags = ROW_HDR | ROW_WO),
+    CUSTOM("classid", HDR(tcm_handle), &handle_row, .mask = UINT32_MAX, .flags = ROW_HDR),
+    CUSTOM("leaf", HDR(tcm_info), &handle_row, .mask = TC_H_MAJ_MASK, .flags = ROW_HDR | ROW_RO),
+    STR("kind", TCA_KIND, 15),
+    CUSTOM("stats", TCA_STATS2, &stats_row, .flags = ROW_RO),
+};
+struct codec_schema class_schema = SCHEMA("class", class_rows, sizeof(struct tcmsg));
+// clang-format on
+
+/* The nouns --------------------------------------------------------------------------------------
+ */
+
+struct tc_notes {
+    const struct tc_form *form;
+};
+
+static_assert(sizeof(struct tc_notes) <= NOUN_NOTES_MAX, "raise NOUN_NOTES_MAX");
+
+static int prepare(struct codec_enc *enc, int idx, const struct tc_forms *forms)
+{
+    struct tc_notes *notes = enc->noun;
+    const char *kind;
+
+    notes->form = NULL;
+    if (codec_field(enc->L, idx, "kind")) {
+        kind = codec_text(enc, "kind", "the name of a kind such as \"netem\"");
+        if (kind)
+            notes->form = tc_form_of(forms, kind);
+        lua_pop(enc->L, 1); /* the table keeps it alive */
+        if (!kind)
+            return -EINVAL;
+    }
+    enc->extra = notes->form ? notes->form->schema : NULL;
+    return 0;
+}
+
+/* What every message has; then the options. */
+static int finish(struct codec_enc *enc, int idx)
+{
+    struct tc_notes *notes = enc->noun;
+    struct tcmsg *t = codec_header(enc);
+
+    if (enc->verb != CODEC_MATCH && !t->tcm_ifindex)
+        return nserr_arg(enc->e, "%s: dev is missing", enc->op);
+    if (enc->verb == CODEC_DEL)
+        return 0;
+    if (enc->verb == CODEC_ADD && !tc_given(enc, TCA_KIND))
+        return nserr_arg(enc->e, "%s: kind is missing: \"netem\", \"htb\", \"fq_codel\" ...",
+                         enc->op);
+    return tc_put_options(enc, idx, TCA_OPTIONS, notes->form, enc->has_extra);
+}
+
+static void decoded(struct codec_dec *dec, const struct nlmsghdr *h, const struct tc_forms *forms)
+{
+    struct nlattr *tb[TCA_MAX + 1] = {0};
+    const struct tc_form *form;
+
+    nlmsg_parse((struct nlmsghdr *)h, sizeof(struct tcmsg), tb, TCA_MAX, NULL);
+    form = tc_form_in(forms, tb[TCA_KIND]);
+    tc_decode_options(dec, form, tb[TCA_OPTIONS]);
+    decode_xstats(dec, form, tb[TCA_STATS2]);
+}
+
+static int qdisc_prepare(struct codec_enc *enc, int idx)
+{
+    return prepare(enc, idx, &tc_qdiscs);
+}
+
+/* Where a qdisc is that says no parent. */
+static void qdisc_place(struct codec_enc *enc)
+{
+    struct tcmsg *t = codec_header(enc);
+    struct nlattr *kind = codec_find(&enc->m, enc->level, TCA_KIND);
+    bool ingress =
+        kind && (!strcmp(nla_data(kind), "ingress") || !strcmp(nla_data(kind), "clsact"));
+
+    if (enc->verb == CODEC_MATCH || t->tcm_parent || (enc->verb != CODEC_ADD && t->tcm_handle))
+        return;
+    t->tcm_parent = ingress ? TC_H_INGRESS : TC_H_ROOT;
+}
+
+static int qdisc_finish(struct codec_enc *enc, int idx)
+{
+    struct tcmsg *t;
+
+    qdisc_place(enc);
+    t = codec_header(enc);
+    if (enc->verb == CODEC_ADD && t->tcm_parent == TC_H_INGRESS)
+        t->tcm_handle = TC_H_MAJ(TC_H_INGRESS);
+    return finish(enc, idx);
+}
+
+static void qdisc_decoded(struct codec_dec *dec, const struct nlmsghdr *h)
+{
+    decoded(dec, h, &tc_qdiscs);
+}
+
+/* Ways to say the same of several kinds. */
+static const char *const instead[][2] = {{"latency", "limit"},           {"loss", "loss_state"},
+                                         {"loss", "loss_gemodel"},       {"loss_state", "loss"},
+                                         {"loss_state", "loss_gemodel"}, {"loss_gemodel", "loss"},
+                                         {"loss_gemodel", "loss_state"}, {NULL, NULL}};
+
+const struct noun noun_qdisc = {
+    .name = "qdisc",
+    .schema = &qdisc_schema,
+    .add = RTM_NEWQDISC,
+    .del = RTM_DELQDISC,
+    .get = RTM_GETQDISC,
+    .ident = {"kind", "dev", "parent", "handle"},
+    .prepare = qdisc_prepare,
+    .finish = qdisc_finish,
+    .decoded = qdisc_decoded,
+    .counts = true,
+    .whole = true,
+    .by_dev = true,
+    .instead = instead,
+};
+
+static int class_prepare(struct codec_enc *enc, int idx)
+{
+    return prepare(enc, idx, &tc_classes);
+}
+
+static int class_finish(struct codec_enc *enc, int idx)
+{
+    struct tcmsg *t = codec_header(enc);
+
+    if (enc->verb != CODEC_MATCH && !t->tcm_handle)
+        return nserr_arg(enc->e, "%s: classid is missing", enc->op);
+    if (enc->verb == CODEC_ADD && !t->tcm_parent)
+        t->tcm_parent = TC_H_ROOT;
+    return finish(enc, idx);
+}
+
+/* The kernel lists the classes of one device. */
+static void device_filter(const struct nlmsghdr *filter, struct codec_msg *request)
+{
+    struct tcmsg *to = (struct tcmsg *)(request->buf + NLMSG_HDRLEN);
+
+    to->tcm_ifindex = ((const struct tcmsg *)nlmsg_data(filter))->tcm_ifindex;
+}
+
+static void class_decoded(struct codec_dec *dec, const struct nlmsghdr *h)
+{
+    decoded(dec, h, &tc_classes);
+}
+
+const struct noun noun_class = {
+    .name = "class",
+    .schema = &class_schema,
+    .add = RTM_NEWTCLASS,
+    .del = RTM_DELTCLASS,
+    .get = RTM_GETTCLASS,
+    .ident = {"kind", "dev", "parent", "classid"},
+    .prepare = class_prepare,
+    .finish = class_finish,
+    .decoded = class_decoded,
+    .dump_filter = device_filter,
+    .counts = true,
+    .whole = true,
+    .by_dev = true,
+    .scattered = true,
+};

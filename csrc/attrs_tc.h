@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT
+ * Kinds of qdisc, class, filter and action: what attrs_tc.c knows of each, and what they share.
+ *
+ * Theory of operation: the options of most kinds are attributes, and rows say all of them. Where
+ * the kernel wants a structure, perhaps with sizes that are told as times or tables made from
+ * rates, the rows fill the fields of a structure of our own, and `pack` makes of it what travels;
+ * `unpack` does the reverse. Where both structures are the same, neither is needed. */
+#ifndef NETNS_ATTRS_TC_H
+#define NETNS_ATTRS_TC_H
+
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+
+#include "attrs.h"
+
+/* Options as they came: a structure of form->lead bytes, then attributes. */
+struct tc_options {
+    const void *lead; /* zeroes where it is missing or too short */
+    struct nlattr *tb[64];
+};
+
+struct tc_form {
+    const char *kind;
+    struct codec_schema *schema; /* its options; NULL: none */
+    uint16_t lead;               /* bytes of the structure that stands before the attributes */
+    bool always;                 /* has options also where none is given */
+    /* From `fields` (the schema's header) make the structure `lead` and attributes: 0 or -errno.
+     * For CODEC_MATCH nothing is missing and nothing is checked. */
+    int (*pack)(struct codec_enc *enc, void *fields, void *lead);
+    void (*unpack)(const struct tc_options *in, void *fields);
+    struct codec_schema *xstats;                                 /* its own statistics */
+    int (*push_xstats)(struct codec_dec *dec, struct nlattr *a); /* or this */
+};
+
+struct tc_forms {
+    const char *what; /* "qdisc" */
+    const struct tc_form *list;
+    size_t count;
+};
+
+extern const struct tc_forms tc_qdiscs, tc_classes;
+
+/* NULL: nothing is known of the kind. */
+const struct tc_form *tc_form_of(const struct tc_forms *forms, const char *kind);
+const struct tc_form *tc_form_in(const struct tc_forms *forms, struct nlattr *kind);
+
+/* Attribute `type` with the options that the table at absolute idx has. */
+int tc_put_options(struct codec_enc *enc, int idx, int type, const struct tc_form *form, bool any);
+/* The options into the table at the top. */
+void tc_decode_options(struct codec_dec *dec, const struct tc_form *form, struct nlattr *a);
+
+/* The attribute of the options under construction is there. */
+bool tc_given(struct codec_enc *enc, int type);
+/* Add it with these bytes unless it is there. */
+void tc_default(struct codec_enc *enc, int type, const void *data, size_t len);
+/* Complain unless fine, which stands for something in a message that is sent. */
+int tc_need(struct codec_enc *enc, bool fine, const char *text);
+
+/* "1:", "1:10", hexadecimal. */
+bool tc_parse_handle(const char *text, uint32_t *handle);
+void tc_push_handle(lua_State *L, uint32_t handle);
+
+/* Times that the kernel keeps in units of row->mask ns, given and told in microseconds. */
+extern const struct codec_custom tc_coarse_time;
+/* A number whose bits are written in hexadecimal: "0x10". */
+extern const struct codec_custom tc_hex;
+extern const struct codec_names tc_linklayers;
+
+/* Rows of a ratespec's further fields, in a structure that has these names. */
+#define TC_OFF(type, field) offsetof(struct type, field)
+
+extern struct codec_schema tc_stats_schema, netem_schema, tbf_schema, htb_schema, htb_class_schema;
+
+int netem_pack(struct codec_enc *enc, void *fields, void *lead);
+int tbf_pack(struct codec_enc *enc, void *fields, void *lead);
+void tbf_unpack(const struct tc_options *in, void *fields);
+int htb_pack(struct codec_enc *enc, void *fields, void *lead);
+int htb_class_pack(struct codec_enc *enc, void *fields, void *lead);
+void htb_class_unpack(const struct tc_options *in, void *fields);
+
+#endif
