@@ -82,8 +82,9 @@ static const struct link_kind kinds[] = {
     {"vti6", .own = &vti6_schema, .whole = true},
     {"vxcan", .peer = true},
     {"vxlan", .own = &vxlan_schema},
+    {"wireguard", .own = &wireguard_schema, .apart = true},
     {"xfrm", .own = &xfrm_schema, .whole = true},
-    /* without options: dummy, ifb, netdevsim, nlmon, team, vcan, wireguard */
+    /* without options: dummy, ifb, netdevsim, nlmon, team, vcan */
 };
 // clang-format on
 
@@ -109,16 +110,19 @@ struct codec_schema *link_port_schema(const char *kind)
     return k ? k->port : NULL;
 }
 
+// clang-format off
 struct codec_schema *const codec_schemas[] = {
-    &encap_mpls_schema, &encap_ip_schema,  &encap_ip6_schema,   &link_schema,        &addr_schema,
-    &route_schema,      &route_get_schema, &route_hop_schema,   &rule_schema,        &neigh_schema,
-    &nexthop_schema,    &bridge_schema,    &bridge_port_schema, &vxlan_schema,       &tun_schema,
-    &geneve_schema,     &bareudp_schema,   &gtp_schema,         &amt_schema,         &vlan_schema,
-    &macvlan_schema,    &ipvlan_schema,    &macsec_schema,      &hsr_schema,         &vrf_schema,
-    &vrf_port_schema,   &netkit_schema,    &bond_schema,        &bond_port_schema,   &gre_schema,
-    &ip6gre_schema,     &ipip_schema,      &sit_schema,         &ip6tnl_schema,      &vti_schema,
-    &vti6_schema,       &xfrm_schema,      &fdb_schema,         &bridge_vlan_schema, &mdb_schema,
-    &qdisc_schema,      &class_schema,     &tc_stats_schema,    &netem_schema,       &tbf_schema,
-    &htb_schema,        &htb_class_schema, &fq_codel_schema,
+    &link_schema, &addr_schema, &rule_schema, &neigh_schema, &nexthop_schema,
+    &route_schema, &route_get_schema, &route_hop_schema,
+    &encap_mpls_schema, &encap_ip_schema, &encap_ip6_schema,
+    &fdb_schema, &bridge_vlan_schema, &mdb_schema,
+    &bridge_schema, &bridge_port_schema, &bond_schema, &bond_port_schema, &vrf_schema, &vrf_port_schema,
+    &vlan_schema, &macvlan_schema, &ipvlan_schema, &macsec_schema, &hsr_schema, &netkit_schema, &tun_schema,
+    &vxlan_schema, &geneve_schema, &bareudp_schema, &gtp_schema, &amt_schema,
+    &gre_schema, &ip6gre_schema, &ipip_schema, &sit_schema, &ip6tnl_schema, &vti_schema, &vti6_schema, &xfrm_schema,
+    &wireguard_schema, &wireguard_peer_schema,
+    &qdisc_schema, &class_schema, &tc_stats_schema, &netem_schema, &tbf_schema,
+    &htb_schema, &htb_class_schema, &fq_codel_schema,
 };
+// clang-format on
 const size_t codec_schemas_count = ARRAY_LEN(codec_schemas);

@@ -10,6 +10,7 @@ struct link_kind {
     struct codec_schema *own;  /* its options, NULL: none */
     struct codec_schema *port; /* the options of a link that has such a master, NULL: none */
     bool peer;                 /* it has a `peer`, whose message is its attribute 1 */
+    bool apart;                /* its options travel outside rtnetlink (l_wireguard.c) */
     bool whole; /* a change tells all options: those not given are sent as they are */
     /* What a creation says where nothing else is given, as `ip link` does. */
     void (*create)(struct codec_enc *enc, bool external);
@@ -38,6 +39,7 @@ extern struct codec_schema vlan_schema, macvlan_schema, ipvlan_schema, macsec_sc
 extern struct codec_schema bond_schema, bond_port_schema;
 extern struct codec_schema gre_schema, ip6gre_schema, ipip_schema, sit_schema, ip6tnl_schema,
     vti_schema, vti6_schema, xfrm_schema;
+extern struct codec_schema wireguard_schema, wireguard_peer_schema;
 
 void bond_decoded(struct codec_dec *dec);
 void hsr_decoded(struct codec_dec *dec);

@@ -211,7 +211,7 @@ static int put_data(struct codec_enc *enc, int idx)
         err = put_current(enc, idx);
     if (kind && kind->create && enc->verb == CODEC_ADD)
         kind->create(enc, field_is_true(enc->L, idx, "external"));
-    if (!err && enc->has_extra)
+    if (!err && enc->has_extra && !(kind && kind->apart))
         err = codec_encode_known(enc, idx, enc->extra);
     enc->phased = phased;
     if (!err && enc->verb == CODEC_ADD)

@@ -287,6 +287,8 @@ int codec_bad(struct codec_enc *enc, const char *key, const char *wanted, ...) P
 #define codec_header(enc) ((void *)((enc)->m.buf + (enc)->header))
 /* An address in text: its family or 0; bytes to out (16). */
 int codec_parse_ip(const char *text, void *out);
+/* "10.0.0.0/24": the family or 0; its bytes; its length, without "/" the whole address's. */
+int codec_parse_prefix(const char *text, unsigned char addr[16], int *len);
 /* Set the message's family; refuses a second, other one. */
 int codec_family(struct codec_enc *enc, const char *key, int family);
 /* After encoding: the `family` key and the addresses must agree; returns the family, AF_UNSPEC if

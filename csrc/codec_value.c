@@ -415,7 +415,7 @@ static int encode_ip(struct codec_enc *enc, const struct codec_row *row)
 }
 
 /* "10.0.0.0/24" -> family, bytes, length (without "/": the whole address). */
-static int parse_prefix(const char *text, unsigned char addr[16], int *len)
+int codec_parse_prefix(const char *text, unsigned char addr[16], int *len)
 {
     char host[INET6_ADDRSTRLEN];
     const char *slash = strchr(text, '/');
@@ -454,7 +454,7 @@ static int encode_prefix(struct codec_enc *enc, const struct codec_row *row)
         return -EINVAL;
     if (row->arg && means_any(text))
         return 0; /* length 0, no attribute; the family comes from elsewhere */
-    family = parse_prefix(text, addr, &len);
+    family = codec_parse_prefix(text, addr, &len);
     if (!family)
         return codec_bad(enc, row->key, "%s", wanted);
     err = codec_family(enc, row->key, family);

@@ -19,6 +19,7 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_sysctl_open,
         l_tun_open,
         l_json_open,
+        l_wireguard_open,
         l_nft_open,
         l_nft_monitor_open,
         l_record_open,

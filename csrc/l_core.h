@@ -34,7 +34,8 @@ struct l_ns {
     char *name;                 /* NULL: anonymous, or opened by path, pid or fd */
     char label[160];            /* what messages and tostring call it */
     int owns_name;              /* the name goes when the handle does */
-    struct rtnl *rtnl;          /* its netlink session, NULL while none is open */
+    struct rtnl *rtnl;          /* its rtnetlink session, NULL while none is open */
+    struct rtnl *others[2];     /* those of generic netlink and of xfrm, only beside it */
     struct l_state *state;      /* whose list of sessions it is in */
     struct l_ns *newer, *older; /* the state's sessions, least recently used last */
 };
@@ -60,6 +61,8 @@ void l_process_open(lua_State *L);
  * until Lua runs: any allocation may collect garbage, whose finalizers may close namespaces and
  * open other sessions. So it is asked for again, not kept. */
 struct rtnl *l_session(lua_State *L, struct l_ns *ns, struct nserr *e);
+/* The same for another protocol: NETLINK_GENERIC, NETLINK_XFRM (or NETLINK_ROUTE). */
+struct rtnl *l_session_of(lua_State *L, struct l_ns *ns, int protocol, struct nserr *e);
 /* Close the namespace's session, if any. */
 void l_session_drop(struct l_ns *ns);
 void l_session_open(lua_State *L);
@@ -83,8 +86,9 @@ void l_monitor_open(lua_State *L);
 void l_diag_open(lua_State *L);
 void l_nft_trace_open(lua_State *L);
 
-/* l_tun.c */
+/* l_tun.c, l_wireguard.c */
 void l_tun_open(lua_State *L);
+void l_wireguard_open(lua_State *L);
 
 /* l_sysctl.c */
 void l_sysctl_open(lua_State *L);

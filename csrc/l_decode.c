@@ -109,6 +109,19 @@ void l_decoder_resume(struct l_decoder *d, lua_State *L, struct l_ns *ns)
     d->dec.arg = d;
 }
 
+/* What of a link's options rtnetlink does not tell. */
+static void add_options(struct l_decoder *d, int ifindex)
+{
+    lua_State *L = d->dec.L;
+    bool wireguard;
+
+    lua_getfield(L, -1, "type");
+    wireguard = lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), "wireguard");
+    lua_pop(L, 1);
+    if (wireguard && ifindex > 0)
+        l_wireguard_decode(d, ifindex);
+}
+
 void l_decode(struct l_decoder *d, const struct noun *noun, struct nlmsghdr *h)
 {
     struct codec_schema *schema = noun->schema;
@@ -123,6 +136,8 @@ void l_decode(struct l_decoder *d, const struct noun *noun, struct nlmsghdr *h)
     codec_decode(&d->dec, schema, nlmsg_data(h), attrs, len);
     if (noun->decoded)
         noun->decoded(&d->dec, h);
+    if (noun == &noun_link && h->nlmsg_type == RTM_NEWLINK)
+        add_options(d, ((struct ifinfomsg *)nlmsg_data(h))->ifi_index);
 }
 
 void l_decode_open(lua_State *L)

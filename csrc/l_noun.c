@@ -111,9 +111,33 @@ static int add_tun(struct l_op *op, int idx)
     return err;
 }
 
+/* The number of the link that was added by the table at idx: 0 where it has no name; or -errno. */
+static int added_index(struct l_op *op, int idx)
+{
+    struct rtnl_fault f;
+    int ifindex = 0;
+
+    if (codec_field(op->L, idx, "index")) {
+        ifindex = (int)lua_tointeger(op->L, -1);
+        lua_pop(op->L, 1);
+    } else if (codec_field(op->L, idx, "name")) {
+        ifindex = l_dev_index(l_op_session(op), lua_tostring(op->L, -1), &f);
+        lua_pop(op->L, 1);
+    }
+    return ifindex < 0 ? l_op_fault(op, idx, &f) : ifindex;
+}
+
+static int add_wireguard(struct l_op *op, int idx, struct bytes *messages)
+{
+    int ifindex = added_index(op, idx);
+
+    return ifindex < 0 ? ifindex : l_wireguard_send(op, idx, ifindex, messages);
+}
+
 static int run(struct l_op *op, int idx, const struct verb *v)
 {
     const struct noun *noun = op->n->noun;
+    struct bytes *wireguard = NULL;
     struct rtnl_fault f;
     int err;
 
@@ -121,6 +145,14 @@ static int run(struct l_op *op, int idx, const struct verb *v)
         return l_link_change(op, idx, &f);
     if (noun == &noun_link && v->kind == CODEC_ADD && is_tun(op->L, idx))
         return add_tun(op, idx);
+    if (noun == &noun_link && v->kind != CODEC_DEL) {
+        err = l_wireguard_encode(op, idx, 0, NULL, &wireguard);
+        if (!err && wireguard && op->n->batch)
+            err = nserr_arg(&op->e, "%s: a batch takes no options of WireGuard: set them behind it",
+                            op->name);
+        if (err)
+            return err;
+    }
     err = l_op_encode(op, idx, v->kind == CODEC_DEL ? noun->del : noun->add, verb_flags(noun, v));
     if (err)
         return err;
@@ -134,6 +166,8 @@ static int run(struct l_op *op, int idx, const struct verb *v)
     if (err)
         return err;
     err = follow_up(op, idx, v);
+    if (!err && wireguard)
+        err = add_wireguard(op, idx, wireguard);
     if (err && noun == &noun_link)
         undo_link(op, idx);
     return err;
@@ -142,22 +176,13 @@ static int run(struct l_op *op, int idx, const struct verb *v)
 /* ns.link:add gives the Link. */
 static int push_added_link(struct l_op *op, int idx)
 {
-    struct rtnl_fault f;
-    int ifindex = 0;
+    int ifindex;
 
     if (codec_field(op->L, idx, "netns"))
         return 0; /* it was born elsewhere */
-    if (codec_field(op->L, idx, "index")) {
-        ifindex = (int)lua_tointeger(op->L, -1);
-        lua_pop(op->L, 1);
-    } else if (codec_field(op->L, idx, "name")) {
-        ifindex = l_dev_index(l_op_session(op), lua_tostring(op->L, -1), &f);
-        lua_pop(op->L, 1);
-        if (ifindex < 0) {
-            l_op_fault(op, idx, &f);
-            return l_op_raise(op);
-        }
-    }
+    ifindex = added_index(op, idx);
+    if (ifindex < 0)
+        return l_op_raise(op);
     lua_getiuservalue(op->L, 1, 1);
     l_link_push(op->L, lua_gettop(op->L), ifindex);
     return 1;

@@ -105,6 +105,15 @@ int l_batch_flush(struct l_op *op);
  * *made if the link is there then. */
 int l_tun_add(struct l_op *op, int idx, bool *made);
 
+/* l_wireguard.c: the requests that set WireGuard's options of the link that the table at idx
+ * describes (ifindex or name: which, if it is there). Pushes *out's owner;
+ * *out is NULL (and nothing pushed) where there are none. 0 or -errno with op->e filled. */
+int l_wireguard_encode(struct l_op *op, int idx, int ifindex, const char *name, struct bytes **out);
+/* Send them. 0 or -errno with op->e filled. */
+int l_wireguard_send(struct l_op *op, int idx, int ifindex, struct bytes *messages);
+/* Add the options to the link's table at the top. */
+void l_wireguard_decode(struct l_decoder *d, int ifindex);
+
 /* Push the list of what the filter at 2 asks the noun at 1 for; verb: what messages call it. */
 void l_list(lua_State *L, const char *verb);
 /* l_tc.c: a dump of what the kernel lists for one device, or parent, at a time. */

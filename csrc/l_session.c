@@ -3,7 +3,8 @@
  *
  * Theory of operation: a namespace needs one fd to live; its netlink socket is a second one,
  * opened at first use. So that ten thousand namespaces do not need twenty thousand fds, a state
- * keeps at most SESSIONS_MAX sockets. The list's head lives in a userdata of the registry
+ * keeps at most SESSIONS_MAX of them (and beside them, where they are used, those of other
+ * protocols). The list's head lives in a userdata of the registry
  * without finalizer: Lua frees it after the last Namespace is collected. */
 #include "l_core.h"
 #include "rtnl.h"
@@ -40,6 +41,10 @@ void l_session_drop(struct l_ns *ns)
     unlink_session(ns->state, ns);
     rtnl_close(ns->rtnl);
     ns->rtnl = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(ns->others); i++) {
+        rtnl_close(ns->others[i]);
+        ns->others[i] = NULL;
+    }
 }
 
 struct rtnl *l_session(lua_State *L, struct l_ns *ns, struct nserr *e)
@@ -68,6 +73,17 @@ struct rtnl *l_session(lua_State *L, struct l_ns *ns, struct nserr *e)
     if (ns->rtnl)
         link_newest(state, ns);
     return ns->rtnl;
+}
+
+struct rtnl *l_session_of(lua_State *L, struct l_ns *ns, int protocol, struct nserr *e)
+{
+    struct rtnl **other = &ns->others[protocol == NETLINK_XFRM];
+
+    if (protocol == NETLINK_ROUTE || !l_session(L, ns, e)) /* it keeps the others' place */
+        return protocol == NETLINK_ROUTE ? l_session(L, ns, e) : NULL;
+    if (!*other)
+        *other = rtnl_open(ns->fd, protocol, e);
+    return *other;
 }
 
 void l_session_open(lua_State *L)

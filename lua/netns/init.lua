@@ -35,6 +35,7 @@ local netns = {
   delete = core.delete,
   cni = cni,
   print = require "netns.print",
+  wireguard = require "netns.wireguard",
   probes = probe.new,
   matrix = probe.matrix,
   explain = explain.explain,

@@ -47,6 +47,7 @@ local links = {
   hsr = pair .. "ip link set p0 down && ip link set p1 down && ip link add x type hsr slave1 p0 slave2 p1",
   amt = pair .. "ip link add x type amt discovery 10.0.0.2 local 10.0.0.1 dev p0 mode gateway relay_port 2268",
   netdevsim = "{ ip link add x type netdevsim || echo '77 1' >/sys/bus/netdevsim/new_device; }",
+  wireguard = "ip link add x type wireguard && wg show x dump >/dev/null",
   tun = "ip tuntap add x mode tun",
   tap = "ip tuntap add x mode tap",
 }
