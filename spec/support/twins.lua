@@ -142,9 +142,9 @@ local function check(spec, args, command, case)
   local copy <close> = ground(spec, "copy")
   local before = listed(spec, ours)
   for _, setup in ipairs(case.setup or {}) do
-    sh.run(run .. "ours " .. setup)
-    sh.run(run .. "theirs " .. setup)
-    sh.run(run .. "copy " .. setup)
+    sh.run((spec.setup_tool or "ip") .. " -n ours " .. setup)
+    sh.run((spec.setup_tool or "ip") .. " -n theirs " .. setup)
+    sh.run((spec.setup_tool or "ip") .. " -n copy " .. setup)
   end
   if case.setup then
     before = listed(spec, ours)
@@ -171,7 +171,7 @@ end
 --- One test for each case.
 -- @tparam table spec `noun`, `show`, `prepare`, `cases`; optional `filter` (for our list), `ignore(row)` (of our
 --   list), `volatile` (our keys that differ by nature), `ip_volatile` (ip's), `made_by_kernel(row)` (not to be added),
---   `ip_rows(rows)` (make rows that can be compared of what ip says), `tool` (instead of "ip");
+--   `ip_rows(rows)` (make rows that can be compared of what ip says), `tool` (instead of "ip"), `setup_tool`;
 --   an entry of `show` that prints no JSON is `{ words, text = true }`
 function twins.describe(spec)
   busted.describe(("ns.%s: we, %s and a list given to add make the same of"):format(spec.noun,
