@@ -20,6 +20,7 @@ require "netns.sysctl"
 require "netns.nft"
 require "netns.counters"
 local cni = require "netns.cni"
+local container = require "netns.container"
 local explain = require "netns.explain"
 local facts = require "netns.facts"
 require "netns.monitor"
@@ -34,6 +35,8 @@ local netns = {
   list = core.list,
   delete = core.delete,
   cni = cni,
+  container = container.open,
+  containers = container.list,
   print = require "netns.print",
   wireguard = require "netns.wireguard",
   probes = probe.new,

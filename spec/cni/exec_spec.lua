@@ -1,5 +1,6 @@
 --- netns.cni.exec, with the plugins of containernetworking-plugins and with ours.
 require("spec.support.leaks").gate()
+teardown(require("netns.core").nft_stop)
 local features = require "spec.support.features"
 local json = require "netns.json"
 local netns = require "netns"
@@ -150,7 +151,7 @@ describe("cni.exec", function()
     for wrong, args in pairs {
       ['unknown key "comand" %(did you mean "command"%?%)'] = { conf, w.c1, { comand = "ADD" } },
       ["command must be one of ADD, CHECK, DEL"] = { conf, w.c1, { command = "FROB" } },
-      ["ifname must be a string, got number"] = { conf, w.c1, { ifname = 1 } },
+      ["ifname must be a string, got 1"] = { conf, w.c1, { ifname = 1 } },
       ["expected a Namespace, its name or its path, got table"] = { conf, {}, {} },
       ["ADD needs a namespace"] = { conf, nil, { id = "x" } },
       ["id must say which container"] = { conf, nil, { command = "DEL" } },

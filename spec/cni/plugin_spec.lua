@@ -1,5 +1,6 @@
 --- examples/cni/netns-bridge, driven as a container runtime drives it, beside containernetworking-plugins' `bridge`.
 require("spec.support.leaks").gate()
+teardown(require("netns.core").nft_stop)
 local features = require "spec.support.features"
 local json = require "netns.json"
 local netns = require "netns"

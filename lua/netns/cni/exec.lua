@@ -1,6 +1,7 @@
 --- Being a CNI runtime: a network's plugins run one after another for a namespace.
 -- @module netns.cni.exec
 local cache = require "netns.cni.cache"
+local check = require "netns.check"
 local core = require "netns.core"
 local invoke = require "netns.cni.invoke"
 local json = require "netns.json"
@@ -8,19 +9,9 @@ local network = require "netns.cni.network"
 local protocol = require "netns.cni.protocol"
 local words = require "netns.topology.words"
 
-local known = { command = "string", id = "string", ifname = "string", path = "path", args = "table", host = "userdata",
-  capabilities = "table", cache = "string", conf_dir = "string", timeout = "number", attachments = "table" }
-
-local function check_options(opts)
-  for key, value in pairs(opts) do
-    local kind = known[key]
-    if not kind then
-      error(("cni.exec: unknown key \"%s\"%s"):format(tostring(key), words.hint(tostring(key), words.sorted(known))), 3)
-    elseif type(value) ~= kind and not (kind == "path" and (type(value) == "string" or type(value) == "table")) then
-      error(("cni.exec: %s must be a %s, got %s"):format(key, kind, type(value)), 3)
-    end
-  end
-end
+local known = { command = "string", id = "string", ifname = "string", path = "string table", args = "table",
+  host = "userdata", capabilities = "table", cache = "string", conf_dir = "string", timeout = "number",
+  attachments = "table" }
 
 -- Namespaces --------------------------------------------------------------------------------------------------------
 
@@ -112,7 +103,7 @@ local function add(run)
   return Attachment.new(answer, run)
 end
 
-local function check(run)
+local function check_all(run)
   need_version(run, "CHECK")
   local entry = cache.read(run.cache, run.key)
   if not entry then
@@ -152,7 +143,7 @@ local function gc(run)
 end
 
 local commands = {
-  ADD = add, CHECK = check, GC = gc,
+  ADD = add, CHECK = check_all, GC = gc,
   DEL = function(run)
     delete(run)
     return true
@@ -221,7 +212,7 @@ local function args_of(args)
   for _, key in ipairs(words.sorted(args)) do
     local pair = ("%s=%s"):format(key, tostring(args[key]))
     if tostring(key):find "[;=]" or tostring(args[key]):find ";" then
-      error(("cni.exec: args: %s has a \";\" or \"=\" in it"):format(pair), 0)
+      check.refuse('cni.exec: args: %s has a ";" or "=" in it', check.show(pair))
     end
     list[#list + 1], texts[#texts + 1] = json.array { key, tostring(args[key]) }, pair
   end
@@ -271,16 +262,18 @@ end
 -- @usage local eth0 <close> = netns.cni.exec("/etc/cni/net.d/10-pods.conflist", ns)
 --   print(eth0.ips[1].address)
 return function(conf, ns, opts)
-  opts = opts or {}
-  check_options(opts)
+  opts = check.options(opts, known, "cni.exec")
+  if opts.host then
+    check.object(opts.host, "Namespace", "cni.exec: host")
+  end
   local command = opts.command or "ADD"
   if not commands[command] then
-    error(("cni.exec: command must be one of ADD, CHECK, DEL, GC, STATUS, VERSION; got \"%s\""):format(command), 2)
+    check.refuse("cni.exec: command must be one of ADD, CHECK, DEL, GC, STATUS, VERSION; got %s", check.show(command))
   end
   if type(ns) == "string" then
     ns = core.open(ns)
   elseif ns ~= nil and type(ns) ~= "userdata" then
-    error("cni.exec: expected a Namespace, its name or its path, got " .. type(ns), 2)
+    check.refuse("cni.exec: expected a Namespace, its name or its path, got %s", check.show(ns))
   end
   local here = core.current()
   local run = { command = command, host = opts.host or here, capabilities = opts.capabilities or {}, ns = ns,
