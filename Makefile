@@ -18,6 +18,9 @@ BUILD       ?= build
 # pkg-config modules of the module and of the firewall worker
 CORE_PKGS   := libnl-3.0 libnl-route-3.0 libnl-genl-3.0
 WORKER_PKGS := libnftables
+# optional: without it captures have no filters (HAVE_PCAP= leaves it out)
+PCAP_PKGS   := libpcap
+HAVE_PCAP   ?= $(shell $(PKG_CONFIG) --exists $(PCAP_PKGS) 2>/dev/null && echo yes)
 LUA_PKG     := lua5.4 lua-5.4 lua54 lua
 
 comma := ,
@@ -37,16 +40,20 @@ endif
 
 # --- sources: a file dropped into csrc/ or lua/ is built and installed -------
 
-CORE_SRC   := $(filter-out csrc/nft_worker%.c,$(wildcard csrc/*.c))
+CORE_SRC   := $(filter-out csrc/nft_worker%.c csrc/l_pcap.c,$(wildcard csrc/*.c))
 WORKER_SRC := $(wildcard csrc/nft_worker*.c)
 # what of the core the worker shares: pure C, no Lua
 WORKER_USES := $(wildcard csrc/error.c csrc/nsfd*.c)
+# filters of captures, where libpcap is there
+PCAP_SRC   := $(if $(HAVE_PCAP),$(wildcard csrc/l_pcap.c))
 LUA_SRC    := $(shell find lua -name '*.lua' 2>/dev/null | LC_ALL=C sort)
 
 obj         = $(patsubst csrc/%.c,$(BUILD)/obj/%.o,$(1))
 CORE_OBJ   := $(call obj,$(CORE_SRC))
 WORKER_OBJ := $(call obj,$(WORKER_SRC) $(if $(WORKER_SRC),$(WORKER_USES)))
 CORE       := $(if $(CORE_SRC),$(BUILD)/netns/core.so)
+PCAP_OBJ   := $(call obj,$(PCAP_SRC))
+PCAP       := $(if $(PCAP_SRC),$(BUILD)/netns/pcap.so)
 WORKER     := $(if $(WORKER_SRC),$(BUILD)/netns/nft_worker)
 
 # --- flags: asked of pkg-config once, and only when something is compiled ----
@@ -66,9 +73,9 @@ ALL_LDFLAGS = -Wl,--as-needed -Wl,-z,relro,-z,now $(LDFLAGS)
 # --- building ----------------------------------------------------------------
 
 .PHONY: all objects
-all: $(CORE) $(WORKER)
+all: $(CORE) $(WORKER) $(PCAP)
 	@:
-objects: $(CORE_OBJ) $(WORKER_OBJ)
+objects: $(CORE_OBJ) $(WORKER_OBJ) $(PCAP_OBJ)
 	@:
 
 # nodelete: the tables that the codec prepares once live as long as the process,
@@ -76,6 +83,10 @@ objects: $(CORE_OBJ) $(WORKER_OBJ)
 $(BUILD)/netns/core.so: $(CORE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -shared -Wl,-z,nodelete $(ALL_LDFLAGS) $(CFLAGS) -o $@ $(CORE_OBJ) $(CORE_LIBS)
+
+$(BUILD)/netns/pcap.so: $(PCAP_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)$(CC) -shared $(ALL_LDFLAGS) $(CFLAGS) -o $@ $(PCAP_OBJ) $(shell $(PKG_CONFIG) --libs $(PCAP_PKGS))
 
 $(BUILD)/netns/nft_worker: $(WORKER_OBJ)
 	@mkdir -p $(@D)
@@ -221,7 +232,7 @@ $(BUILD)/library/netns.lua: $(LUA_SRC) $(CORE)
 
 install: all $(BUILD)/netns.3lua $(BUILD)/library/netns.lua
 	$(call say,INSTALL,$(DESTDIR)$(INST_LIBDIR)/netns)$(INSTALL) -d '$(DESTDIR)$(INST_LIBDIR)/netns'
-	$(Q)$(INSTALL) -m 755 $(CORE) $(WORKER) '$(DESTDIR)$(INST_LIBDIR)/netns'
+	$(Q)$(INSTALL) -m 755 $(CORE) $(WORKER) $(PCAP) '$(DESTDIR)$(INST_LIBDIR)/netns'
 	$(call say,INSTALL,$(DESTDIR)$(INST_LUADIR)/netns)$(INSTALL) -d '$(DESTDIR)$(INST_LUADIR)/netns'
 	$(Q)for f in $(LUA_SRC:lua/%=%); do \
 	    $(INSTALL) -D -m 644 "lua/$$f" '$(DESTDIR)$(INST_LUADIR)'/"$$f" || exit 1; \
@@ -230,7 +241,7 @@ install: all $(BUILD)/netns.3lua $(BUILD)/library/netns.lua
 	$(call say,INSTALL,$(DESTDIR)$(INST_MANDIR)/man3)$(INSTALL) -D -m 644 $(BUILD)/netns.3lua '$(DESTDIR)$(INST_MANDIR)/man3/netns.3lua'
 
 uninstall:
-	$(Q)rm -f $(foreach f,core.so nft_worker,'$(DESTDIR)$(INST_LIBDIR)/netns/$f')
+	$(Q)rm -f $(foreach f,core.so nft_worker pcap.so,'$(DESTDIR)$(INST_LIBDIR)/netns/$f')
 	$(Q)rm -f $(foreach f,$(LUA_SRC:lua/%=%),'$(DESTDIR)$(INST_LUADIR)/$f')
 	$(Q)rm -rf '$(DESTDIR)$(INST_LUADIR)/netns/library'
 	$(Q)rm -f '$(DESTDIR)$(INST_MANDIR)/man3/netns.3lua'

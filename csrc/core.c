@@ -26,6 +26,8 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_probe_open,
         l_poll_open,
         l_monitor_open,
+        l_packet_open,
+        l_capture_open,
         l_diag_open,
         l_nft_trace_open,
     };

@@ -21,6 +21,7 @@ require "netns.nft"
 require "netns.counters"
 local cni = require "netns.cni"
 local container = require "netns.container"
+local capture = require "netns.capture"
 local explain = require "netns.explain"
 local facts = require "netns.facts"
 require "netns.monitor"
@@ -43,6 +44,8 @@ local netns = {
   matrix = probe.matrix,
   explain = explain.explain,
   compare = facts.compare,
+  capture = capture.open,
+  packet = capture.packet,
 }
 
 --- Become root without being it.
