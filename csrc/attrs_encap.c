@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Encapsulation by routes: `ip route ... encap TYPE` (ip-route(8)) as a table,
- * encap = { type = "mpls", labels = "100/200" } or { type = "ip", id = 7, dst = "10.0.0.2" }. */
+ * encap = { type = "mpls", labels = "100/200" } or { type = "ip", id = 7, dst = "10.0.0.2" }; and
+ * labels of MPLS routes. */
 #include <arpa/inet.h>
 #include <linux/lwtunnel.h>
 #include <linux/mpls_iptunnel.h>
@@ -13,15 +14,23 @@
 
 #define LABELS_MAX 30 /* of a stack, in the kernel */
 
-/* MPLS label stacks: "100/200", outermost first. */
+/* MPLS label stacks: "100/200", outermost first; or one number. */
 static int encode_labels(struct codec_enc *enc, const struct codec_row *row)
 {
-    static const char wanted[] = "a stack of MPLS labels such as \"100/200\"";
+    static const char wanted[] = "a label of MPLS, or a stack of them such as \"100/200\"";
     uint32_t stack[LABELS_MAX];
     size_t n = 0;
-    const char *p = codec_text(enc, row->key, wanted);
+    int64_t one;
+    const char *p;
     char *end;
 
+    if (lua_type(enc->L, -1) == LUA_TNUMBER) {
+        int err = codec_integer(enc, row->key, 0, 0xfffff, &one);
+        stack[0] = htonl((uint32_t)(err ? 0 : one) << 12 | 1u << 8);
+        codec_put(&enc->m, row->attr, stack, sizeof(*stack));
+        return err;
+    }
+    p = codec_text(enc, row->key, wanted);
     if (!p)
         return -EINVAL;
     do {
@@ -49,10 +58,25 @@ static void decode_labels(struct codec_dec *dec, const struct codec_row *row, st
         len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%u", at ? "/" : "",
                                 ntohl(entry) >> 12);
     }
-    lua_pushlstring(dec->L, text, len);
+    if (row->mask && nla_len(a) == 4)
+        lua_pushinteger(dec->L, strtol(text, NULL, 10));
+    else
+        lua_pushlstring(dec->L, text, len);
     codec_set_name(dec, row->key);
 }
-static const struct codec_custom labels = {encode_labels, decode_labels};
+const struct codec_custom encap_labels = {encode_labels, decode_labels};
+
+/* The label that a route of MPLS is for. */
+int route_put_label(struct codec_enc *enc, const char *key)
+{
+    const struct codec_row row = CUSTOM(key, RTA_DST, &encap_labels);
+    size_t before = enc->m.len;
+    int err = encode_labels(enc, &row);
+
+    if (!err && enc->m.len - before > NLA_HDRLEN + 4)
+        err = codec_bad(enc, key, "one label of MPLS");
+    return err;
+}
 
 static int encode_type(struct codec_enc *enc, const struct codec_row *row)
 {
@@ -64,18 +88,16 @@ static void decode_nothing(struct codec_dec *dec, const struct codec_row *row, s
 {
     (void)dec, (void)row, (void)a;
 }
-static const struct codec_custom type_key = {encode_type, decode_nothing};
-
-#define TYPE_ROW CUSTOM("type", 0, &type_key, .flags = ROW_WO)
+const struct codec_custom encap_type = {encode_type, decode_nothing};
 
 // clang-format off
 static const struct codec_row mpls_rows[] = {
-    TYPE_ROW,
-    CUSTOM("labels", MPLS_IPTUNNEL_DST, &labels),
+    ENCAP_TYPE_ROW,
+    CUSTOM("labels", MPLS_IPTUNNEL_DST, &encap_labels),
     U8("ttl", MPLS_IPTUNNEL_TTL, .min = 1),
 };
 static const struct codec_row ip_rows[] = {
-    TYPE_ROW,
+    ENCAP_TYPE_ROW,
     U64("id", LWTUNNEL_IP_ID, .flags = ROW_BE),
     IP4("dst", LWTUNNEL_IP_DST),
     IP4("src", LWTUNNEL_IP_SRC),
@@ -84,7 +106,7 @@ static const struct codec_row ip_rows[] = {
     U16("flags", LWTUNNEL_IP_FLAGS, .flags = ROW_BE | ROW_NZ),
 };
 static const struct codec_row ip6_rows[] = {
-    TYPE_ROW,
+    ENCAP_TYPE_ROW,
     U64("id", LWTUNNEL_IP6_ID, .flags = ROW_BE),
     IP6("dst", LWTUNNEL_IP6_DST),
     IP6("src", LWTUNNEL_IP6_SRC),
@@ -92,19 +114,29 @@ static const struct codec_row ip6_rows[] = {
     U8("tc", LWTUNNEL_IP6_TC),
     U16("flags", LWTUNNEL_IP6_FLAGS, .flags = ROW_BE | ROW_NZ),
 };
+static const struct codec_row xfrm_rows[] = {
+    ENCAP_TYPE_ROW,
+    U32("if_id", LWT_XFRM_IF_ID, .min = 1),
+    DEV("link_dev", LWT_XFRM_LINK),
+};
 // clang-format on
 struct codec_schema encap_mpls_schema = SCHEMA("encap mpls", mpls_rows, 0);
 struct codec_schema encap_ip_schema = SCHEMA("encap ip", ip_rows, 0);
 struct codec_schema encap_ip6_schema = SCHEMA("encap ip6", ip6_rows, 0);
+struct codec_schema encap_xfrm_schema = SCHEMA("encap xfrm", xfrm_rows, 0);
 
 static const struct {
     const char *name;
     uint16_t type;
     struct codec_schema *schema;
+    int (*finish)(struct codec_enc *enc); /* make attributes of what several keys gave */
 } types[] = {
-    {"mpls", LWTUNNEL_ENCAP_MPLS, &encap_mpls_schema},
-    {"ip", LWTUNNEL_ENCAP_IP, &encap_ip_schema},
-    {"ip6", LWTUNNEL_ENCAP_IP6, &encap_ip6_schema},
+    {"mpls", LWTUNNEL_ENCAP_MPLS, &encap_mpls_schema, NULL},
+    {"ip", LWTUNNEL_ENCAP_IP, &encap_ip_schema, NULL},
+    {"ip6", LWTUNNEL_ENCAP_IP6, &encap_ip6_schema, NULL},
+    {"seg6", LWTUNNEL_ENCAP_SEG6, &encap_seg6_schema, encap_seg6_finish},
+    {"seg6local", LWTUNNEL_ENCAP_SEG6_LOCAL, &encap_seg6local_schema, encap_seg6local_finish},
+    {"xfrm", LWTUNNEL_ENCAP_XFRM, &encap_xfrm_schema, NULL},
 };
 
 static int encode_encap(struct codec_enc *enc, const struct codec_row *row)
@@ -122,12 +154,18 @@ static int encode_encap(struct codec_enc *enc, const struct codec_row *row)
         lua_pop(L, 1);
     }
     if (kind == ARRAY_LEN(types))
-        return nserr_arg(enc->e, "%s: encap.type must be \"mpls\", \"ip\" or \"ip6\"", enc->op);
+        return nserr_arg(
+            enc->e,
+            "%s: encap.type must be \"mpls\", \"ip\", \"ip6\", \"seg6\", \"seg6local\" or "
+            "\"xfrm\"",
+            enc->op);
     codec_put(&enc->m, RTA_ENCAP_TYPE, &types[kind].type, sizeof(types[kind].type));
     mark = codec_nest(&enc->m, RTA_ENCAP | NLA_F_NESTED);
     path = codec_path(enc, row->key, 0);
     enc->level = enc->m.len;
     err = codec_encode(enc, idx, types[kind].schema);
+    if (!err && types[kind].finish)
+        err = types[kind].finish(enc);
     enc->level = level;
     codec_path_end(enc, path);
     codec_nest_end(&enc->m, mark);

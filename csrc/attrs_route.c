@@ -16,6 +16,7 @@
 /* The gateway: put when the route's family is known, as it may be of the other one. */
 struct route_notes {
     int via_family;
+    bool mpls;
     unsigned char via[16];
 };
 
@@ -31,6 +32,27 @@ static int encode_via(struct codec_enc *enc, const struct codec_row *row)
 }
 
 static const struct codec_custom gateway = {encode_via, route_decode_via};
+
+/* A prefix, or where the family is mpls a label. */
+static int encode_dst(struct codec_enc *enc, const struct codec_row *row)
+{
+    static const struct codec_row prefix =
+        PREFIX("dst", RTA_DST, HDR(rtm_dst_len), .arg = "default");
+
+    if (((struct route_notes *)enc->noun)->mpls)
+        return route_put_label(enc, row->key);
+    return codec_encode_value(enc, &prefix);
+}
+
+static void decode_dst(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    static const struct codec_row label = CUSTOM("dst", RTA_DST, &encap_labels, .mask = 1);
+
+    (void)row;
+    if (dec->family == AF_MPLS)
+        encap_labels.decode(dec, &label, a);
+}
+static const struct codec_custom destination = {encode_dst, decode_dst};
 
 /* `expires` in seconds goes out as RTA_EXPIRES and comes back in RTA_CACHEINFO, in ticks. */
 static int encode_expires(struct codec_enc *enc, const struct codec_row *row)
@@ -71,8 +93,10 @@ static const struct codec_row route_rows[] = {
     BIT("dead", HDR(rtm_flags), 4, RTNH_F_DEAD, .flags = ROW_HDR | ROW_NZ | ROW_RO),
     BIT("linkdown", HDR(rtm_flags), 4, RTNH_F_LINKDOWN, .flags = ROW_HDR | ROW_NZ | ROW_RO),
     BIT("offload", HDR(rtm_flags), 4, RTNH_F_OFFLOAD, .flags = ROW_HDR | ROW_NZ | ROW_RO),
-    PREFIX("dst", RTA_DST, HDR(rtm_dst_len), .arg = "default"),
+    PREFIX("dst", RTA_DST, HDR(rtm_dst_len), .arg = "default", .flags = ROW_RO), /* given by the next */
+    CUSTOM("dst", RTA_DST, &destination),
     PREFIX("from", RTA_SRC, HDR(rtm_src_len)),
+    CUSTOM("as", RTA_NEWDST, &encap_labels, .mask = 1),
     IP("via", RTA_GATEWAY, .flags = ROW_RO), /* listed by this row, given by the next */
     CUSTOM("via", RTA_VIA, &gateway),
     DEV("dev", RTA_OIF),
@@ -115,6 +139,19 @@ static const struct codec_row get_rows[] = {
 };
 struct codec_schema route_get_schema = SCHEMA("route get", get_rows, sizeof(struct rtmsg));
 // clang-format on
+
+/* Does the table say that it is about MPLS? Its dst is read with that in mind. */
+static int prepare(struct codec_enc *enc, int idx)
+{
+    struct route_notes *notes = enc->noun;
+
+    memset(notes, 0, sizeof(*notes));
+    if (!codec_field(enc->L, idx, "family"))
+        return 0;
+    notes->mpls = lua_type(enc->L, -1) == LUA_TSTRING && !strcmp(lua_tostring(enc->L, -1), "mpls");
+    lua_pop(enc->L, 1);
+    return 0;
+}
 
 /* What the table left open ------------------------------------------------------------------------
  */
@@ -176,6 +213,22 @@ static int put_hops(struct codec_enc *enc, int idx, struct rtmsg *rtm, bool *has
     return err;
 }
 
+/* MPLS has one table and one kind of route; labels have 20 bits. */
+static void settle_mpls(struct codec_enc *enc, struct rtmsg *rtm)
+{
+    struct nlattr *table = codec_find(&enc->m, enc->level, RTA_TABLE);
+
+    if (table)
+        codec_drop(&enc->m, table);
+    rtm->rtm_dst_len = 20;
+    rtm->rtm_table = RT_TABLE_MAIN;
+    rtm->rtm_scope = RT_SCOPE_UNIVERSE;
+    rtm->rtm_type = RTN_UNICAST;
+    rtm->rtm_flags = 0;
+    if (!rtm->rtm_protocol && enc->verb != CODEC_DEL)
+        rtm->rtm_protocol = RTPROT_BOOT;
+}
+
 static int finish(struct codec_enc *enc, int idx)
 {
     struct route_notes *notes = enc->noun;
@@ -198,6 +251,10 @@ static int finish(struct codec_enc *enc, int idx)
     err = put_hops(enc, idx, rtm, &has_hop);
     if (err || enc->verb == CODEC_MATCH)
         return err;
+    if (notes->mpls) {
+        settle_mpls(enc, rtm);
+        return 0;
+    }
     if (enc->verb != CODEC_DEL && !rtm->rtm_type)
         rtm->rtm_type = RTN_UNICAST;
     if (enc->verb != CODEC_DEL && !rtm->rtm_protocol)
@@ -237,6 +294,14 @@ static bool listed(const struct nlmsghdr *h)
     return !(((const struct rtmsg *)nlmsg_data(h))->rtm_flags & RTM_F_CLONED);
 }
 
+static void deletion(struct nlmsghdr *h)
+{
+    struct rtmsg *rtm = nlmsg_data(h);
+
+    if (rtm->rtm_family == AF_MPLS)
+        rtm->rtm_flags = 0; /* listed, and not understood */
+}
+
 static int finish_get(struct codec_enc *enc, int idx)
 {
     int err = codec_settle_family(enc);
@@ -258,10 +323,12 @@ const struct noun noun_route = {
     .get = RTM_GETROUTE,
     .shorthand = "dst",
     .ident = {"dst", "via", "dev", "table", "metric", "type"},
+    .prepare = prepare,
     .finish = finish,
     .dump_filter = dump_filter,
     .listed = listed,
     .decoded = decoded,
+    .deletion = deletion,
 };
 
 const struct noun noun_route_get = {

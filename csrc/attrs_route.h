@@ -19,6 +19,15 @@ int route_put_multipath(struct codec_enc *enc);
 /* The family of the first gateway in `nexthops`, where nothing else tells. */
 int route_hops_family(struct codec_enc *enc, int idx);
 
+/* Labels of MPLS. row->mask: one is listed as a number. */
+extern const struct codec_custom encap_labels, encap_type;
+#define ENCAP_TYPE_ROW CUSTOM("type", 0, &encap_type, .flags = ROW_WO)
+extern struct codec_schema encap_seg6_schema, encap_seg6local_schema;
+int encap_seg6_finish(struct codec_enc *enc);
+int encap_seg6local_finish(struct codec_enc *enc);
+/* RTA_DST of a route of MPLS from the label at the top. */
+int route_put_label(struct codec_enc *enc, const char *key);
+
 /* `encap` from its two attributes (NULL: not there), into the table at the top. */
 void route_decode_encap(struct codec_dec *dec, struct nlattr *type, struct nlattr *encap);
 

@@ -100,6 +100,7 @@ static const struct codec_row hop_rows[] = {
     BIT("linkdown", HOP(rtnh_flags), 1, RTNH_F_LINKDOWN, .flags = ROW_HDR | ROW_NZ | ROW_RO),
     IP("via", RTA_GATEWAY, .flags = ROW_RO), /* listed by this row, given by the next */
     CUSTOM("via", RTA_VIA, &hop_gateway),
+    CUSTOM("as", RTA_NEWDST, &encap_labels, .mask = 1),
     CUSTOM("realms", RTA_FLOW, &route_realms),
     CUSTOM("encap", RTA_ENCAP, &route_encap),
 };
