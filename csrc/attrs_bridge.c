@@ -6,10 +6,10 @@
 #include "attrs_kinds.h"
 
 /* of kernels newer than the headers */
-#define BRPORT_MCAST_N_GROUPS      42
-#define BRPORT_MCAST_MAX_GROUPS    43
-#define BRPORT_NEIGH_VLAN_SUPPRESS 45
-#define BRPORT_MAB                 41
+#define BRPORT_MAB                 40
+#define BRPORT_MCAST_N_GROUPS      41
+#define BRPORT_MCAST_MAX_GROUPS    42
+#define BRPORT_NEIGH_VLAN_SUPPRESS 43
 #define BR_FDB_N_LEARNED           48
 #define BR_FDB_MAX_LEARNED         49
 

@@ -76,6 +76,20 @@ static int header_index(struct codec_enc *enc)
     return ((struct ifinfomsg *)codec_header(enc))->ifi_index;
 }
 
+/* The link's number where nothing is encoded yet: `dev` as a number, or what the handle has put
+ * there. */
+static int given_index(struct codec_enc *enc, int idx)
+{
+    int index = header_index(enc);
+
+    if (codec_field(enc->L, idx, "dev")) {
+        if (lua_isinteger(enc->L, -1))
+            index = (int)lua_tointeger(enc->L, -1);
+        lua_pop(enc->L, 1);
+    }
+    return index;
+}
+
 int link_prepare(struct codec_enc *enc, int idx)
 {
     struct link_notes *notes = enc->noun;
@@ -92,7 +106,7 @@ int link_prepare(struct codec_enc *enc, int idx)
     if (type)
         snprintf(notes->kind, sizeof(notes->kind), "%s", type);
     else if (enc->verb == CODEC_SET && needs_kind(enc->L, idx))
-        err = enc->link_kind(enc, header_index(enc),
+        err = enc->link_kind(enc, given_index(enc, idx),
                              text_field(enc->L, idx, "dev") ? text_field(enc->L, idx, "dev")
                                                             : text_field(enc->L, idx, "name"),
                              notes->kind, NULL);
