@@ -131,7 +131,8 @@ local function assign_subnets(m, data)
     for _, family in ipairs { 4, 6 } do
       if segment.subnets[family] and not m.families[family] then
         note(m, segment.subnet_paths[family], "IPv%d is switched off (ipv%d = false)", family, family)
-      elseif m.families[family] and not segment.subnets[family] and #segment.ifaces > 0 then
+      elseif m.families[family] and not segment.subnets[family] and #segment.ifaces > 0
+        and data.addressing ~= false then
         local name = segment.kind .. family
         segment.subnets[family] = allocate(m, pools[name], wanted_length(segment, family))
         if not segment.subnets[family] then
@@ -189,7 +190,7 @@ local function assign_addresses(m)
         room = 0
       end
       for _, iface in ipairs(segment.ifaces) do
-        if not iface.addrs[family] and room > 0 then
+        if not iface.addrs[family] and room > 0 and m.data.addressing ~= false then
           local address = ip.host(subnet, n)
           while any_given and taken[ip.format(family, address.hi, address.lo)] do
             n = n + 1

@@ -156,24 +156,46 @@ end
 
 local nat = { out = outside, publish = "list of publish" }
 
+-- What is said in ip(8)'s own words: the keys are those of ns.link:add, ns.addr:add and so on, which check the rest.
+local function row(...)
+  local needed = { ... }
+  return function(value)
+    if type(value) ~= "table" then
+      return "a table"
+    end
+    for _, key in ipairs(needed) do
+      if value[key] == nil then
+        return ("a table with %s; %s is missing"):format(table.concat(needed, ", "), key)
+      end
+    end
+  end
+end
+
+local rows = { devices = row "name", addresses = row("dev", "address"), routes = row "dst", rules = row "priority",
+  neighbours = row("dev", "dst", "lladdr") }
+--- The keys of a node that are lists of rows in ip(8)'s words.
+check.rows = rows
+
 local node = {
   kind = one_of("host", "router", "switch"), links = "list of link", nat = "table nat",
   firewall = text, sysctl = sysctls, run = "list of process",
-  routing = boolean, forwarding = boolean,
+  routing = boolean, forwarding = boolean, devices = "list of devices", addresses = "list of addresses",
+  routes = "list of routes", rules = "list of rules", neighbours = "list of neighbours",
 }
 
 local top = {
   name = node_name, nodes = is("table", "a table of nodes by name"), pools = "table pools", ipv4 = boolean,
-  ipv6 = boolean, routing = one_of(true, false, "neighbours"),
+  ipv6 = boolean, addressing = boolean,
 }
--- one_of prints its words; routing has two that are none
 top.routing = function(value)
   if value ~= true and value ~= false and value ~= "neighbours" then
     return 'true, false or "neighbours"'
   end
 end
 
-local shapes = { link = link, publish = publish, process = process, pools = pools, nat = nat, node = node, top = top }
+local shapes = { devices = rows.devices, addresses = rows.addresses, routes = rows.routes, rules = rows.rules,
+  neighbours = rows.neighbours, link = link, publish = publish, process = process, pools = pools, nat = nat,
+  node = node, top = top }
 
 local check_table
 
@@ -208,6 +230,10 @@ end
 
 function check_table(findings, path, shape, value)
   local rules = shapes[shape]
+  if type(rules) == "function" then
+    check_value(findings, path, rules, value)
+    return
+  end
   if type(value) ~= "table" then
     findings[#findings + 1] = { path = path, message = "must be a table; got " .. type(value) }
     return

@@ -10,6 +10,7 @@ require "netns.topology.observe"
 local patterns = require "netns.topology.patterns"
 local plan = require "netns.topology.plan"
 local routing = require "netns.topology.routing"
+require "netns.topology.script"
 
 local topology = { new = description.new, from = description.from }
 

@@ -2,10 +2,12 @@
 --
 -- `lab.NODE` is the node's Namespace, which in a lab knows more: its addresses, and the other nodes by name.
 -- @module netns.topology.lab
+local apply = require "netns.topology.apply"
 local core = require "netns.core"
 local draw = require "netns.topology.draw"
 local drift = require "netns.topology.drift"
 local ip = require "netns.topology.ip"
+local mend = require "netns.topology.mend"
 local plan = require "netns.topology.plan"
 local probe = require "netns.probe"
 local up = require "netns.topology.up"
@@ -224,7 +226,7 @@ function methods.restore(self, a, b)
   local links = links_between(state, a, b, "restore")
   set_ends(state, links, true)
   for _, link in ipairs(links) do
-    drift.repair(state, { [link.a.name] = true, [link.b.name] = true })
+    mend.mend(state, { links = true, nodes = { [link.a.name] = true, [link.b.name] = true } })
   end
 end
 
@@ -240,6 +242,7 @@ function methods.impair(self, a, b, opts)
   local state = state_of(self)
   local qdisc = plan.impairment(opts or {})
   for _, link in ipairs(links_between(state, a, b, "impair")) do
+    link.bent = qdisc or false
     for _, iface in ipairs { link.ia, link.ib } do
       up.impair(state.spaces[iface.node.name], iface.name, qdisc)
     end
@@ -259,7 +262,7 @@ end
 -- @treturn integer
 -- @usage assert(lab:repair() == 0)
 function methods.repair(self)
-  return drift.repair(state_of(self))
+  return mend.mend(state_of(self))
 end
 
 --- Become another description: only what differs is changed. Goes back as a whole if a step fails.
@@ -271,7 +274,7 @@ function methods.apply(self, new)
   local old, plan_ = state.plan.model.data, new:plan()
   local note = state.note or function() end
   note(old, plan_.model.data.nodes) -- before there is anything new
-  local ok, err = pcall(drift.apply, state, plan_)
+  local ok, err = pcall(apply.apply, state, plan_)
   note(state.plan.model.data, state.left)
   remember(self, state)
   if not ok then
@@ -306,7 +309,7 @@ function methods.close(self)
     return
   end
   state.closed = true
-  local ok, err = pcall(up.down, state.spaces, state.spawned)
+  local ok, err = pcall(up.down, state.spaces, state.spawned or {})
   if state.release then
     state.release(ok)
   end

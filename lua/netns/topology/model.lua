@@ -189,6 +189,52 @@ local function find_narrow(m)
   end
 end
 
+-- What a node itself has besides its links: devices of any kind, and settings of those that are there.
+-- A device that is made; the far end of a pair is one, too.
+local function add_device(node, row, path)
+  local peer = row.type and type(row.peer) == "table" and row.peer
+  for _, made in ipairs { row, peer or nil } do
+    node.names[made.name or false] = true
+  end
+  local index = #node.ifaces + (node.switch and 2 or 1) + node.more + 1
+  node.more = node.more + (peer and 2 or 1)
+  node.devices[#node.devices + 1] = { row = row, path = path, index = index, peer_index = peer and index + 1 or nil }
+end
+
+local function add_devices(m)
+  for _, node in ipairs(m.nodes) do
+    node.devices, node.settings, node.settings_of, node.more = {}, {}, {}, 0
+    node.names.lo = true
+    for i, row in ipairs(node.data.devices or {}) do
+      local path = ("%s.devices[%d]"):format(node.path, i)
+      if row.type and node.names[row.name] then
+        note(m, path .. ".name", "the name %s is taken by another interface of %s", row.name, node.name)
+      elseif row.type then
+        add_device(node, row, path)
+      elseif not node.names[row.name] then
+        note(m, path, "%s has no interface %s%s (one that is made needs a type)", node.name, row.name,
+          words.hint(tostring(row.name), words.sorted(node.names)))
+      else
+        node.settings[row.name] = row
+        table.insert(node.settings_of, { row = row, path = path })
+      end
+    end
+  end
+end
+
+local function find_strangers(m)
+  for _, node in ipairs(m.nodes) do
+    for _, key in ipairs { "addresses", "neighbours", "routes" } do
+      for i, row in ipairs(node.data[key] or {}) do
+        if row.dev ~= nil and not node.names[row.dev] then
+          note(m, ("%s.%s[%d].dev"):format(node.path, key, i), "%s has no interface %s%s", node.name,
+            tostring(row.dev), words.hint(tostring(row.dev), words.sorted(node.names)))
+        end
+      end
+    end
+  end
+end
+
 --- Build the model of a well-formed description.
 -- @tparam table data a plain description
 -- @treturn table `nodes` (in order), `by_name`, `links`, `segments`, `findings`
@@ -200,6 +246,8 @@ function model.build(data)
   end
   add_nodes(m, data)
   add_links(m)
+  add_devices(m)
+  find_strangers(m)
   find_crowds(m)
   find_narrow(m)
   join_switches(m)

@@ -211,7 +211,7 @@ function named.attach(name)
   for _, step in ipairs(plan.steps) do
     spaces[step.name] = core.open(space_name(name, step.name))
   end
-  return lab.wrap(plan, spaces, {}, {
+  return lab.wrap(plan, spaces, nil, {
     name = name,
     new_space = function()
       error("apply: a lab that was attached to gets no new nodes", 0)

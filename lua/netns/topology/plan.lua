@@ -1,8 +1,8 @@
 --- Plans: a model as ordered operations, which can be printed as commands or carried out.
 --
--- For each node, in order: `links` (born in the namespace of one end, the other end's named by `peer.node`), then
--- `config` (ports, up, addresses, routes). Numbers of interfaces are chosen here, which spares every look-up: a
--- node is then one stream of messages.
+-- For each node, in order: `links` (born in the namespace of one end, the other end's named by `peer.node`), `devices`
+-- (the node's own, and settings), `config` (ports, up, addresses, routes), `rows` (what is given in ip(8)'s words, by
+-- names). Numbers of interfaces are chosen here, which spares every look-up: a node is then one stream of messages.
 -- @module netns.topology.plan
 local ip = require "netns.topology.ip"
 local nat = require "netns.topology.nat"
@@ -12,13 +12,19 @@ local plan = {}
 local Plan = {}
 Plan.__index = Plan
 Plan.__name = "netns.Plan"
+plan.methods = Plan
 
 local function op(list, noun, verb, args, path)
   list[#list + 1] = { noun = noun, verb = verb, args = args, path = path }
 end
 
 local function altnames(iface)
-  return iface.altname and { iface.altname } or nil
+  local list = { iface.altname }
+  local given = iface.node.settings[iface.name]
+  for _, name in ipairs(given and given.altnames or {}) do
+    list[#list + 1] = name
+  end
+  return #list > 0 and list or nil
 end
 
 -- Which end's namespace a link is made from: the switch's, where there is one.
@@ -71,13 +77,22 @@ local function plan_routes(step, node)
   end
 end
 
+-- Is an interface brought up? Unless its settings say otherwise.
+local function comes_up(node, name)
+  return not (node.settings[name] and node.settings[name].up == false)
+end
+
 local function plan_addresses(step, node, m)
-  op(step.config, "link", "set", { dev = 1, up = true }, node.path)
+  if comes_up(node, "lo") then
+    op(step.config, "link", "set", { dev = 1, up = true }, node.path)
+  end
   for _, iface in ipairs(node.ifaces) do
     if m.families[6] then
       op(step.config, "link", "set", { dev = iface.index, addrgenmode = "none" }, iface.path)
     end
-    op(step.config, "link", "set", { dev = iface.index, up = true }, iface.path)
+    if comes_up(node, iface.name) then
+      op(step.config, "link", "set", { dev = iface.index, up = true }, iface.path)
+    end
     if iface.addrs[4] then
       op(step.config, "addr", "add", { dev = iface.index, address = ip.text(iface.addrs[4]) }, iface.path)
     end
@@ -88,6 +103,58 @@ local function plan_addresses(step, node, m)
     end
     if iface.addrs[6] then
       op(step.config, "addr", "add", { dev = iface.index, address = ip.text(iface.addrs[6]), nodad = true }, iface.path)
+    end
+  end
+end
+
+local function copy(row, ...)
+  local result = {}
+  for key, value in pairs(row) do
+    result[key] = value
+  end
+  for _, key in ipairs { ... } do
+    result[key] = nil
+  end
+  return result
+end
+
+-- Devices, and settings of links that are there: how addresses are made comes last, when all that are said are there.
+local function plan_devices(step, node)
+  for _, device in ipairs(node.devices) do
+    local args = copy(device.row)
+    args.index = device.index
+    args.up = args.up ~= false
+    if device.peer_index then
+      args.peer = copy(args.peer)
+      args.peer.index = device.peer_index
+      args.peer.up = args.peer.up ~= false
+    end
+    op(step.devices, "link", "add", args, device.path)
+  end
+  for _, device in ipairs(node.settings_of) do
+    local name = device.row.name
+    local args = copy(device.row, "name", "up", "altnames", "addrgenmode", "bridge_slave", "bond_slave")
+    if next(args) then
+      args.dev = name
+      op(step.devices, "link", "set", args, device.path)
+    end
+    for _, port in ipairs { "bridge_slave", "bond_slave" } do -- which only a port has
+      if device.row[port] then
+        op(step.devices, "link", "set", { dev = name, [port] = device.row[port] }, device.path)
+      end
+    end
+    if device.row.addrgenmode then
+      op(step.rows, "link", "set", { dev = device.row.name, addrgenmode = device.row.addrgenmode }, device.path)
+    end
+  end
+end
+
+local row_nouns = { { "addresses", "addr" }, { "routes", "route" }, { "rules", "rule" }, { "neighbours", "neigh" } }
+
+local function plan_rows(step, node)
+  for _, pair in ipairs(row_nouns) do
+    for i, row in ipairs(node.data[pair[1]] or {}) do
+      op(step.rows, pair[2], "add", copy(row), ("%s.%s[%d]"):format(node.path, pair[1], i))
     end
   end
 end
@@ -172,7 +239,8 @@ end
 function plan.make(m)
   local steps, list, by_name = {}, {}, {}
   for i, node in ipairs(m.nodes) do
-    local step = { node = node, name = node.name, links = {}, config = {}, impair = {} }
+    local step = { node = node, name = node.name, links = {}, devices = {}, config = {}, rows = {},
+      impair = {} }
     steps[node], list[i], by_name[node.name] = step, step, step
     if node.switch then
       plan_switch(step, node)
@@ -194,6 +262,8 @@ function plan.make(m)
       plan_addresses(step, node, m)
       plan_routes(step, node)
     end
+    plan_rows(step, node)
+    plan_devices(step, node)
     step.sysctls = sysctls(node, m)
     step.nft = #node.outs > 0 and nat.rules(node, m) or nil
     step.firewall = node.data.firewall
@@ -201,146 +271,5 @@ function plan.make(m)
   end
   return setmetatable({ model = m, steps = list, by_name = by_name }, Plan)
 end
-
--- Commands ---------------------------------------------------------------------------------------------------------
-
-local function quote(word)
-  word = tostring(word)
-  return word:match "^[%w_./:@%%+=,-]+$" and word or "'" .. word:gsub("'", [['\'']]) .. "'"
-end
-
-local function line(...)
-  local parts = {}
-  for i, word in ipairs { ... } do
-    parts[i] = quote(word)
-  end
-  return table.concat(parts, " ")
-end
-
-local function names_of(step)
-  local names = { "lo", step.node.switch and "br0" or nil }
-  for _, iface in ipairs(step.node.ifaces) do
-    names[iface.index] = iface.name
-  end
-  return names
-end
-
-local function link_command(name, args, prefix)
-  local words_ = { "ip", "-n", prefix .. name, "link", "add", args.name, "index", args.index, "numtxqueues", 1,
-    "numrxqueues", 1 }
-  if args.type == "bridge" then
-    words_ = { "ip", "-n", prefix .. name, "link", "add", args.name, "index", args.index }
-  end
-  if args.mtu then
-    table.move({ "mtu", args.mtu }, 1, 2, #words_ + 1, words_)
-  end
-  table.move({ "type", args.type }, 1, 2, #words_ + 1, words_)
-  local peer = args.peer
-  if peer then
-    table.move({ "peer", "name", peer.name, "index", peer.index, "numtxqueues", 1, "numrxqueues", 1, "netns",
-      prefix .. peer.node }, 1, 12, #words_ + 1, words_)
-    if peer.mtu then
-      table.move({ "mtu", peer.mtu }, 1, 2, #words_ + 1, words_)
-    end
-  end
-  local lines = { line(table.unpack(words_)) }
-  for _, side in ipairs { { name, args }, peer and { peer.node, peer } or nil } do
-    for _, alt in ipairs(side[2].altnames or {}) do
-      lines[#lines + 1] = line("ip", "-n", prefix .. side[1], "link", "property", "add", "dev", side[2].name, "altname",
-        alt)
-    end
-  end
-  if args.addrgenmode then
-    lines[#lines + 1] = line("ip", "-n", prefix .. name, "link", "set", args.name, "addrgenmode", args.addrgenmode)
-  end
-  return lines
-end
-
-local function route_command(step, args, names, prefix)
-  local words_ = { "ip", "-n", prefix .. step.name, args.family == "inet6" and "-6" or "-4", "route", "add", args.dst }
-  local function hop(h)
-    for _, word in ipairs { "via", h.via, "dev", names[h.dev] } do
-      words_[#words_ + 1] = word
-    end
-  end
-  if args.via then
-    hop(args)
-  end
-  if args.metric then
-    table.move({ "metric", args.metric }, 1, 2, #words_ + 1, words_)
-  end
-  for _, h in ipairs(args.nexthops or {}) do
-    words_[#words_ + 1] = "nexthop"
-    hop(h)
-  end
-  return line(table.unpack(words_))
-end
-
-local function config_command(step, o, names, prefix)
-  local args, ns = o.args, prefix .. step.name
-  if o.noun == "route" then
-    return route_command(step, args, names, prefix)
-  elseif o.noun == "addr" then
-    return line("ip", "-n", ns, "addr", "add", args.address, "dev", names[args.dev], args.nodad and "nodad" or nil)
-  end
-  local words_ = { "ip", "-n", ns, "link", "set", names[args.dev] }
-  for _, pair in ipairs { { "master", args.master and names[args.master] }, { "addrgenmode", args.addrgenmode } } do
-    if pair[2] then
-      table.move(pair, 1, 2, #words_ + 1, words_)
-    end
-  end
-  words_[#words_ + 1] = args.up and "up" or nil
-  return line(table.unpack(words_))
-end
-
---- The commands that a person would type to build the same network.
--- @tparam[opt=""] string prefix what stands before the namespaces' names
--- @treturn {string,...} lines of a POSIX shell script
--- @usage for _, command in ipairs(t:plan():commands()) do print(command) end
-function Plan:commands(prefix)
-  prefix = prefix and prefix .. "." or ""
-  local out = {}
-  for _, step in ipairs(self.steps) do
-    out[#out + 1] = line("ip", "netns", "add", prefix .. step.name)
-    for _, name in ipairs(words.sorted(step.sysctls)) do
-      out[#out + 1] = line("ip", "netns", "exec", prefix .. step.name, "sysctl", "-qw",
-        name .. "=" .. tostring(step.sysctls[name]))
-    end
-  end
-  for _, step in ipairs(self.steps) do
-    for _, o in ipairs(step.links) do
-      for _, text in ipairs(link_command(step.name, o.args, prefix)) do
-        out[#out + 1] = text
-      end
-    end
-  end
-  for _, step in ipairs(self.steps) do
-    local names = names_of(step)
-    for _, o in ipairs(step.config) do
-      out[#out + 1] = config_command(step, o, names, prefix)
-    end
-    for _, impair in ipairs(step.impair) do
-      out[#out + 1] = line("tc", "-n", prefix .. step.name, "qdisc", "add", "dev", impair.iface.name, "root",
-        table.unpack(plan.tc_words(impair.qdisc)))
-    end
-    for _, ruleset in ipairs { step.nft or false, step.firewall or false } do
-      if ruleset then
-        out[#out + 1] = ("ip netns exec %s nft -f - <<'EOF'\n%sEOF"):format(quote(prefix .. step.name),
-          ruleset:gsub("\n?$", "\n"))
-      end
-    end
-    for _, process in ipairs(step.run or {}) do
-      out[#out + 1] = line("ip", "netns", "exec", prefix .. step.name, table.unpack(process.argv)) .. " &"
-    end
-  end
-  return out
-end
-
---- The plan as a shell script.
-function Plan:__tostring()
-  return "#!/bin/sh\nset -e\n" .. table.concat(self:commands(), "\n") .. "\n"
-end
-
-plan.methods = Plan
 
 return plan

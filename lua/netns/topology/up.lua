@@ -7,6 +7,7 @@ local core = require "netns.core"
 require "netns.process"
 require "netns.sysctl"
 local ip = require "netns.topology.ip"
+local kernel = require "netns.topology.kernel"
 local plan = require "netns.topology.plan"
 local words = require "netns.topology.words"
 
@@ -65,13 +66,20 @@ function up.batch(step, ops, spaces)
     return op and op.path
   end, function()
     spaces[step.name]:batch(function(b)
-      local nouns = { link = b.link, addr = b.addr, route = b.route }
+      local nouns = { link = b.link, addr = b.addr, route = b.route, rule = b.rule, neigh = b.neigh }
       for _, op in ipairs(ops) do
         local noun = nouns[op.noun]
         noun[op.verb](noun, op.noun == "link" and op.args.peer and with_peer(op.args, spaces) or op.args)
       end
     end)
   end)
+end
+
+--- The devices of a step, one after another, as one may stand on another.
+function up.devices(step, ns)
+  for _, op in ipairs(step.devices) do
+    attempt(step, op.path, ns.link[op.verb], ns.link, op.args)
+  end
 end
 
 --- Give a link's end its qdisc (nil: none).
@@ -91,7 +99,7 @@ end
 --- Load a ruleset, in one transaction.
 function up.ruleset(ns, text)
   if core.properties.nft then
-    ns.nft:run(text)
+    ns.nft:run(text, nil, { echo = false })
     return
   end
   local result = ns:run({ "nft", "-f", "-" }, { stdin = text, mounts = false })
@@ -109,29 +117,74 @@ function up.sysctls(step, ns)
   end
 end
 
+--- Load the rulesets of a step, all in one transaction, and remember how the kernel lists them (`step.loaded`).
+-- @tparam boolean anew flush what is there first
+function up.rulesets(step, ns, anew)
+  local texts, path = {}, step.node.path .. (step.firewall and ".firewall" or ".nat")
+  for _, text in ipairs { anew and "flush ruleset\n" or false, step.nft or false, step.firewall or false } do
+    texts[#texts + 1] = text or nil
+  end
+  if #texts > 0 then
+    attempt(step, path, up.ruleset, ns, table.concat(texts, "\n"))
+  end
+  step.loaded = (step.nft or step.firewall) and attempt(step, path, kernel.ruleset, ns) or nil
+end
+
 function up.extras(step, ns)
   for _, impair in ipairs(step.impair) do
     attempt(step, impair.path, up.impair, ns, impair.iface.name, impair.qdisc)
   end
-  if step.nft then
-    attempt(step, step.node.path .. ".nat", up.ruleset, ns, step.nft)
-  end
-  if step.firewall then
-    attempt(step, step.node.path .. ".firewall", up.ruleset, ns, step.firewall)
+  if step.nft or step.firewall then
+    up.rulesets(step, ns)
   end
 end
 
-function up.processes(step, ns, spawned)
-  for i, process in ipairs(step.run or {}) do
-    local opts = {}
-    for key, value in pairs(process) do
-      if key ~= "argv" then
-        opts[key] = value
-      end
+-- Processes ----------------------------------------------------------------------------------------------------
+
+--- What makes processes of a description the same.
+function up.process_key(process)
+  return kernel.text(process)
+end
+
+local Running = {}
+Running.__index = Running
+
+function Running:close()
+  self.process:close()
+end
+
+--- Start one of the processes of a step.
+-- @tparam table step
+-- @tparam integer i its number in step.run
+-- @tparam Namespace ns
+-- @tparam {table,...} spawned where it is noted down: { node =, key =, process =, close = }
+function up.process(step, i, ns, spawned)
+  local process, opts = step.run[i], {}
+  for key, value in pairs(process) do
+    if key ~= "argv" then
+      opts[key] = value
     end
-    local path = ("%s.run[%d]"):format(step.node.path, i)
-    spawned[#spawned + 1] = attempt(step, path, ns.spawn, ns, process.argv, opts)
   end
+  local item = setmetatable({ node = step.name, key = up.process_key(process) }, Running)
+  item.process = attempt(step, ("%s.run[%d]"):format(step.node.path, i), ns.spawn, ns, process.argv, opts)
+  spawned[#spawned + 1] = item
+end
+
+--- Start all processes of a step.
+function up.processes(step, ns, spawned)
+  for i = 1, #(step.run or {}) do
+    up.process(step, i, ns, spawned)
+  end
+end
+
+--- End a process that was noted down, and forget it.
+function up.forget_process(spawned, item)
+  for i = #spawned, 1, -1 do
+    if spawned[i] == item then
+      table.remove(spawned, i)
+    end
+  end
+  item:close()
 end
 
 local SETTLE_S = 5 -- far more than a loaded machine takes
@@ -188,8 +241,12 @@ function up.run(p, new_space, progress)
     each(function(step)
       up.batch(step, step.links, spaces)
     end)
+    for _, step in ipairs(steps) do
+      up.devices(step, spaces[step.name])
+    end
     each(function(step)
       up.batch(step, step.config, spaces)
+      up.batch(step, step.rows, spaces)
       up.extras(step, spaces[step.name])
     end)
     each(function(step)
