@@ -184,7 +184,7 @@ local function dump(lab)
   local all = {}
   for _, name in ipairs(lab:names()) do
     local facts = lab:node(name):dump()
-    facts.socket, facts.neigh = nil, nil
+    facts.socket, facts.neigh, facts.fdb = nil, nil, nil
     facts.nft = lab:node(name).nft:text()
     all[name] = facts
   end
