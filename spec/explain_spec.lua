@@ -299,7 +299,7 @@ describe("explain", function()
       assert.is_false(ok)
       assert.matches(pattern, err)
     end
-    refused("explain: a node of the lab %(or its name%) expected, got h9", "h9", "h1")
+    refused('explain: a node of the lab %(or its name%) expected, got "h9"', "h9", "h1")
     refused("explain: there is no node \"nowhere\", and it is no address", "h1", "nowhere")
     refused("explain: unknown key \"port\"", "h1", "h2", { port = 80 })
     refused("explain: options must be a table, got \"tcp\"", "h1", "h2", "tcp")

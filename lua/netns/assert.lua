@@ -10,6 +10,7 @@
 local check = require "netns.check"
 local explain = require "netns.explain"
 local probe = require "netns.probe"
+local recorder = require "netns.recorder"
 
 local assertions = {}
 
@@ -199,11 +200,26 @@ end
 -- @raise a failure that prints `lab:diff()`
 -- @usage require("netns.assert").no_drift(lab)
 
+-- Flight recorders do not overflow meanwhile.
+local function run(test, ...)
+  recorder.drain_all()
+  return test(...)
+end
+
+-- A failure, with where its packets are where they are recorded.
+local function with_packets(why)
+  local saved = recorder.save_failure()
+  if saved ~= "" then
+    why.text = why.text .. "\n" .. saved
+  end
+  return why
+end
+
 for name, test in pairs(tests) do
   assertions[name] = function(...)
-    local ok, why = test(...)
+    local ok, why = run(test, ...)
     if not ok then
-      error(why, 2)
+      error(with_packets(why), 2)
     end
     return ...
   end
@@ -218,8 +234,10 @@ end
 function assertions.register(luassert)
   for name, test in pairs(tests) do
     luassert:register("assertion", name, function(state, arguments)
-      local ok, why, why_not = test(table.unpack(arguments, 1, arguments.n))
-      state.failure_message = ok and why_not or why
+      local ok, why, why_not = run(test, table.unpack(arguments, 1, arguments.n))
+      local message = ok and why_not or why
+      local failed = ok ~= state.mod -- assert.is_not turns it round
+      state.failure_message = failed and message and with_packets(message) or message
       return ok
     end)
   end

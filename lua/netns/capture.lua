@@ -153,6 +153,7 @@ end
 -- @tparam table what the Links, or `{ link =, name = }` to name them otherwise than "namespace/link"; and the
 --   options of `link:capture`
 -- @treturn Capture to be closed
+-- @raise misuse; netns.Error
 -- @usage netns.capture { red.link:get "eth0", blue.link:get "eth0", file = "both.pcapng" }
 function capture.open(what)
   local places, opts = capture.split(what, "capture")
@@ -192,6 +193,8 @@ end
 --- The next packet.
 -- @tparam[opt] number timeout seconds to wait for it (default: as long as it takes; 0: only what is there)
 -- @treturn ?Packet nil when none came in time, or the capture has stopped and all are read
+-- @raise netns.Error
+-- @usage local p = cap:next(2)
 function Capture:next(timeout)
   check_open(self)
   local deadline = deadline_of(timeout)
@@ -209,6 +212,8 @@ end
 
 --- Packets in a loop, until none comes for that long.
 -- @tparam[opt] number timeout seconds; default: for ever, or until the limit
+-- @treturn function for the loop
+-- @usage for p in cap:each(1) do print(p) end
 function Capture:each(timeout)
   check_open(self)
   deadline_of(timeout)
@@ -221,6 +226,7 @@ end
 -- Without one the packets are thrown away.
 -- @tparam[opt=0] number timeout seconds
 -- @treturn integer how many packets
+-- @raise netns.Error where the file cannot be written
 -- @usage cap:write(5) -- five seconds of it
 function Capture:write(timeout)
   check_open(self)
@@ -238,6 +244,7 @@ end
 --- A descriptor for event loops: readable when packets come.
 -- It stays the capture's own. Call `next(0)` until it gives nil, or `write()`; then wait again.
 -- @treturn integer
+-- @usage local fd = cap:fd()
 function Capture:fd()
   check_open(self)
   return self.fds[1]
@@ -246,6 +253,7 @@ end
 --- How many packets came through the filter, and how many of them were lost because nobody read.
 -- @treturn table `received`, `dropped` (not among the received), `taken` (read so far), `written` (to the file);
 --   `links`: `received` and `dropped` of each, by its name
+-- @usage print(cap:stats().dropped)
 function Capture:stats()
   check_open(self)
   return self.packets:stats()
@@ -253,6 +261,8 @@ end
 
 --- Capture no more. Packets that wait can still be read; with a file they are written, and it is complete. Twice is
 -- fine.
+-- @raise netns.Error where the file cannot be written
+-- @usage cap:stop()
 function Capture:stop()
   check_open(self)
   if self.stopped then
@@ -267,6 +277,8 @@ function Capture:stop()
 end
 
 --- Stop, and let go of everything. Twice is fine.
+-- @raise netns.Error where the file cannot be written
+-- @usage cap:close()
 function Capture:close()
   if type(self) ~= "table" or getmetatable(self) ~= Capture then
     check_open(self)
@@ -292,12 +304,13 @@ function Capture:__tostring()
 end
 
 Capture.__close = Capture.close
+capture.methods = Capture
 
 --- Decode the bytes of a packet, wherever they are from (`tun:read()`, say).
 -- @function netns.packet
 -- @tparam string bytes
 -- @tparam[opt="ethernet"] string first what they begin with: "ethernet" or "ip"
--- @treturn Packet
+-- @treturn Packet with `bytes`, `length` and the headers
 -- @usage netns.packet(tun:read(), "ip").ipv4.src
 capture.packet = packet.new
 

@@ -26,6 +26,7 @@ local explain = require "netns.explain"
 local facts = require "netns.facts"
 require "netns.monitor"
 local probe = require "netns.probe"
+local recorder = require "netns.recorder"
 require "netns.wait"
 
 local netns = {
@@ -46,6 +47,7 @@ local netns = {
   compare = facts.compare,
   capture = capture.open,
   packet = capture.packet,
+  record = recorder.record,
 }
 
 --- Become root without being it.

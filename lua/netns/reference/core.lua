@@ -274,6 +274,36 @@
 -- @type Monitor
 -- @usage for e in ns:monitor({ "link" }):each(1) do print(e.event, e.data.name) end
 
+--- A capture of one or several links: its packets are read, or written to a file.
+-- @type Capture
+-- @usage local cap <close> = link:capture { filter = "icmp" }
+
+--- A packet that was captured. Headers are decoded when they are asked for, and nil where there is none.
+-- @type Packet
+-- @tfield number time seconds since 1970
+-- @tfield integer ns the same in nanoseconds
+-- @tfield integer length bytes on the wire
+-- @tfield string bytes what was captured of it
+-- @tfield string link where: "red/eth0"
+-- @tfield string direction "in" or "out"
+-- @tfield {table,...} layers all headers, from the outside to the inside, each with its name in `header`
+-- @tfield string payload what the last header carries
+-- @tfield ?string truncated the header that is not whole
+-- @tfield ?table ethernet `dst src type`
+-- @tfield ?table vlan `id priority dei type`
+-- @tfield ?table arp `op sender sender_lladdr target target_lladdr`
+-- @tfield ?table ipv4 `src dst ttl protocol length id df mf fragment_offset tos dscp ecn header_length checksum`
+-- @tfield ?table ipv6 `src dst hop_limit protocol next_header length traffic_class dscp ecn flow_label fragment`
+-- @tfield ?table tcp `sport dport seq ack_seq syn ack fin rst psh urg ece cwr window mss window_scale timestamp ...`
+-- @tfield ?table udp `sport dport length checksum`
+-- @tfield ?table icmp `type code name checksum`, and `id seq`, `mtu`, `gateway`; `original` is what an error quotes
+-- @tfield ?table icmpv6 the same, and `target`
+-- @usage if p.tcp and p.tcp.syn then print(p.ipv4.src, p.tcp.dport) end
+
+--- A flight recorder: the last packets of some links, to be written down when something fails.
+-- @type Recorder
+-- @usage local rec <close> = lab:record { failures = "." }
+
 --- The packets' end of a TUN or TAP device.
 -- @type Tun
 -- @usage local tap <close> = ns:tun { mode = "tap" }

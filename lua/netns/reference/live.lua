@@ -5,12 +5,14 @@
 -- neither list is no part of the interface.
 -- @module netns.reference.live
 local build = require "netns.firewall.build"
+local capture = require "netns.capture"
 local core = require "netns.core"
 local description = require "netns.topology.description"
 local handle = require "netns.nft.handle"
 local lab = require "netns.topology.lab"
 local monitor = require "netns.monitor"
 local plan = require "netns.topology.plan"
+local recorder = require "netns.recorder"
 
 local live = {}
 
@@ -44,6 +46,9 @@ class "Batch"
 class("Sysctl", require "netns.sysctl")
 class("Process", core.Process)
 class("Monitor", monitor.methods)
+class("Capture", capture.methods)
+class("Packet", {})
+class("Recorder", recorder.methods)
 class "Tun"
 class("Nft", require "netns.nft")
 class("NftNoun", handle.noun_methods)
@@ -63,7 +68,8 @@ class("Plan", plan.methods)
 class("Lab", lab.methods)
 
 --- Modules whose opening comments are texts of their own: what methods of several classes have in common.
-live.topics = { "netns.process", "netns.wait", "netns.monitor", "netns.probe", "netns.explain", "netns.sysctl",
+live.topics = { "netns.process", "netns.wait", "netns.monitor", "netns.capture", "netns.recorder",
+  "netns.probe", "netns.explain", "netns.sysctl",
   "netns.nft", "netns.nft.handle", "netns.nft.monitor", "netns.topology.description" }
 
 return live

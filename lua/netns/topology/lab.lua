@@ -123,6 +123,12 @@ function lab.address(from, target, family)
   return target
 end
 
+--- The name of the node that a Namespace is, or nil.
+function lab.name_of(ns)
+  local place = place_of[ns]
+  return place and place.node.name
+end
+
 --- The lab that a Namespace is a node of, or nil.
 function lab.of(ns)
   local place = place_of[ns]

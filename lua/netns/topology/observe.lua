@@ -1,8 +1,11 @@
 --- What a lab says of itself: why packets do not arrive, what was counted, what was lost.
 -- @module netns.topology.observe
+local capture = require "netns.capture"
+local check = require "netns.check"
 local counters = require "netns.counters"
 local explain = require "netns.explain"
 local lab = require "netns.topology.lab"
+local recorder = require "netns.recorder"
 
 local observe = {}
 
@@ -15,6 +18,11 @@ function observe.nodes(self)
     nodes[i] = { name = name, netns = self:node(name) }
   end
   return nodes
+end
+
+-- Links of a lab's nodes are captured as "pc1/eth0".
+function capture.name_of(ns)
+  return lab.name_of(ns) or tostring(ns)
 end
 
 -- Assertions about a node are explained among all nodes of its lab.
@@ -32,7 +40,7 @@ end
 local function node_of(self, which, what)
   local ns = type(which) == "string" and self:node(which) or which
   if getmetatable(ns) ~= "netns.Namespace" then
-    error(("%s: a node of the lab (or its name) expected, got %s"):format(what, tostring(which)), 3)
+    check.refuse("%s: a node of the lab (or its name) expected, got %s", what, check.show(which))
   end
   return ns
 end
@@ -72,6 +80,50 @@ end
 -- @usage print(lab:drops(function() lab.pc1:ping(lab.srv) end))
 function methods.drops(self, fn)
   return counters.drops(observe.nodes(self), fn)
+end
+
+-- The links of a node that are worth recording: not lo, nor ports of bridges, whose other ends are recorded.
+local function places_of(node, places)
+  for _, link in ipairs(node.netns.link:list()) do
+    if link.name ~= "lo" and not link.master then
+      places[#places + 1] = { netns = node.netns, dev = link.name, name = ("%s/%s"):format(node.name, link.name) }
+    end
+  end
+end
+
+--- A flight recorder: the last packets of every link of the lab's hosts and routers, written down when something
+-- fails. See `netns.recorder`.
+-- @function Lab:record
+-- @tparam[opt] table opts as for `netns.record` (`keep`, `snaplen`, `buffer`, `failures`, `filter` ...), and `nodes`:
+--   the nodes, or their names, whose links are recorded (default: all but switches)
+-- @treturn Recorder to be closed
+-- @raise misuse; netns.Error
+-- @usage local rec <close> = lab:record { failures = "." }
+function methods.record(self, opts)
+  local rest, asked = {}, nil
+  if opts ~= nil and type(opts) ~= "table" then
+    check.refuse("record: options must be a table, got %s", check.show(opts))
+  end
+  for key, value in next, opts or {} do
+    rest[key] = value
+  end
+  if rest.nodes ~= nil then
+    if type(rest.nodes) ~= "table" then
+      check.refuse("record: nodes must be a list of nodes or their names, got %s", check.show(rest.nodes))
+    end
+    asked = {}
+    for _, which in ipairs(rest.nodes) do
+      asked[node_of(self, which, "record")] = true
+    end
+    rest.nodes = nil
+  end
+  local places = {}
+  for i, node in ipairs(observe.nodes(self)) do
+    if asked and asked[node.netns] or not asked and not self:plan().model.nodes[i].switch then
+      places_of(node, places)
+    end
+  end
+  return recorder.of(places, rest, "record")
 end
 
 return observe
