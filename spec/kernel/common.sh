@@ -53,7 +53,7 @@ package_field() {
 
 # fetch_package NAME DIR: unpacks it below DIR, installing nothing.
 fetch_package() {
-  (cd "$2" && apt-get download -qq "$1" >/dev/null 2>&1 && dpkg-deb -x "$1"_*.deb . && rm -f "$1"_*.deb)
+  (cd "$2" && apt-get download -qq -o Acquire::Retries=3 "$1" >/dev/null 2>&1 && dpkg-deb -x "$1"_*.deb . && rm -f "$1"_*.deb)
 }
 
 # with_lock NAME: at most one process prepares the kernel NAME; held until this script ends.
