@@ -191,10 +191,23 @@ test-kernel-stock: deps-test
 
 # WORK="routes star" runs the works whose name holds one of the words.
 WORK ?=
-.PHONY: bench
+.PHONY: bench bench-peers bench-scale bench-counts
 bench: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(in_tree) spec/support/isolate $(LUA) spec/bench/run.lua $(ARGS) $(WORK)
+
+# the same, with the peers installed: pyroute2, Mininet, netlink for Go
+bench-peers: deps-peers bench
+
+# what a node costs in networks of 10 to 10,000 nodes
+bench-scale: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(in_tree) spec/support/isolate $(LUA) spec/bench/scale.lua $(ARGS)
+
+# system calls, bytes and instructions: against spec/bench/counts.txt, or with ARGS=--write into it
+bench-counts: deps-test deps-valgrind
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(in_tree) spec/support/isolate $(LUA) spec/bench/counts.lua $(ARGS) $(WORK)
 
 # --- checking ----------------------------------------------------------------
 

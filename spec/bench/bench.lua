@@ -9,11 +9,12 @@
 --      by = {
 --        { "netns", setup = f, run = f, teardown = f },   -- the first is what the others are put against
 --        { "ip -batch", run = f, needs = function() return has_ip, "no ip" end },
+--        { "a slow peer", run = f, once = true },         -- one sample is enough
 --      },
 --    }
 --
 -- `setup()` gives a value that is handed to `run` and `teardown`; only `run` is timed (or, where it
--- returns a number, that many seconds were measured by the contender itself). All
+-- returns a number, that many seconds, or of the work's `unit`, were measured by the contender itself). All
 -- contenders of a work take turns within each round, so that what else the machine does hits all
 -- alike; the round before the first is thrown away; what is printed are medians.
 local system = require "system"
@@ -21,8 +22,9 @@ local system = require "system"
 local bench = { works = {} }
 
 local known_keys = {
-  work = { name = "string", count = "number", rounds = "number", by = "table" },
-  contender = { "string", setup = "function", run = "function", teardown = "function", needs = "function" },
+  work = { name = "string", count = "number", rounds = "number", unit = "string", by = "table" },
+  contender = { "string", setup = "function", run = "function", teardown = "function", needs = "function",
+    once = "boolean" },
 }
 
 local function check_keys(what, t)
@@ -35,7 +37,8 @@ local function check_keys(what, t)
 end
 
 --- Declare a work. The order of declaration is the order of the table.
--- @tparam table work `name`, `count` (default 1), `rounds` (default: the run's), `by`
+-- @tparam table work `name`, `count` (default 1), `rounds` (default: the run's), `unit` of what is measured ("s", the
+--   default, or "B"), `by`
 function bench.work(work)
   check_keys("work", work)
   for _, contender in ipairs(work.by) do
@@ -82,7 +85,8 @@ end
 function bench.run(work, opts)
   opts = opts or {}
   local clock = opts.clock or system.monotime
-  local result = { name = work.name, count = work.count or 1, rounds = work.rounds or opts.rounds or 5 }
+  local result = { name = work.name, count = work.count or 1, rounds = work.rounds or opts.rounds or 5,
+    unit = work.unit }
   for i, contender in ipairs(work.by) do
     local ready, why = true, nil
     if contender.needs then
@@ -92,7 +96,7 @@ function bench.run(work, opts)
   end
   for round = 0, result.rounds do
     for i, contender in ipairs(work.by) do
-      if not result[i].skipped then
+      if not result[i].skipped and (round == 1 or not contender.once) then
         local seconds = run_once(contender, clock)
         if round > 0 then
           result[i].samples[round] = seconds
@@ -123,12 +127,23 @@ function bench.seconds(t)
   return ("%.3g ns"):format(t * 1e9)
 end
 
+--- Bytes for people.
+function bench.bytes(n)
+  for _, unit in ipairs { { 2 ^ 20, "MiB" }, { 2 ^ 10, "KiB" } } do
+    if n >= unit[1] then
+      return ("%.3g %s"):format(n / unit[1], unit[2])
+    end
+  end
+  return ("%.0f B"):format(n)
+end
+
 local columns = { "work", "by", "median", "quartiles", "each", "ratio" }
 
 -- The rows of the table, as text cells.
 local function cells(results)
   local rows = {}
   for _, result in ipairs(results) do
+    local write = result.unit == "B" and bench.bytes or bench.seconds
     for i, row in ipairs(result) do
       local name = i == 1 and result.name or ""
       if row.skipped then
@@ -137,9 +152,9 @@ local function cells(results)
         rows[#rows + 1] = {
           name,
           row.name,
-          bench.seconds(row.median),
-          ("%s .. %s"):format(bench.seconds(row.low), bench.seconds(row.high)),
-          result.count > 1 and bench.seconds(row.median / result.count) or "",
+          write(row.median),
+          ("%s .. %s"):format(write(row.low), write(row.high)),
+          result.count > 1 and write(row.median / result.count) or "",
           ("%.2f x"):format(row.ratio),
         }
       end

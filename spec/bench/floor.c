@@ -3,6 +3,8 @@
  * with nothing between them and the kernel.
  *
  *     floor routes N   add, dump and delete N routes           prints three times, in seconds
+ *     floor call N     into a namespace and back N times        prints two times: with learning the
+ *                      way back each time, and without
  *     floor netns N    N anonymous namespaces: make, close      prints two times
  *     floor star N     N hosts on a bridge: up, close           prints two times
  *     floor line N     N routers in a row: up, close            prints two times
@@ -330,6 +332,31 @@ static void netns(int n)
     printf("%.9f %.9f\n", t1 - t0, now() - t1);
 }
 
+static void enter(int fd)
+{
+    if (setns(fd, CLONE_NEWNET) != 0)
+        die("setns");
+}
+
+static void call(int n)
+{
+    int fd = new_netns();
+    double t0 = now(), t1;
+
+    for (int i = 0; i < n; i++) {
+        int back = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+        enter(fd);
+        enter(back);
+        close(back);
+    }
+    t1 = now();
+    for (int i = 0; i < n; i++) {
+        enter(fd);
+        enter(home);
+    }
+    printf("%.9f %.9f\n", t1 - t0, now() - t1);
+}
+
 /* A host of a star: its end of the link, loopback, address. */
 static void host(struct buffer *b, unsigned number)
 {
@@ -427,7 +454,7 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(int);
-    } works[] = {{"routes", routes}, {"netns", netns}, {"star", star}, {"line", line}};
+    } works[] = {{"routes", routes}, {"netns", netns}, {"call", call}, {"star", star}, {"line", line}};
     int n = argc == 3 ? atoi(argv[2]) : 0;
     struct rlimit limit;
 
@@ -444,6 +471,6 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    fprintf(stderr, "usage: floor routes|netns|star|line N\n");
+    fprintf(stderr, "usage: floor routes|netns|call|star|line N\n");
     return 2;
 }

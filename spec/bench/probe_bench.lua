@@ -1,6 +1,7 @@
 --- Probes: all pairs of 100 hosts on one switch, beside ping(8) for as many as it takes the same time.
 local bench = require "spec.bench.bench"
 local netns = require "netns"
+local program = require "spec.bench.program"
 local nets = require "spec.support.nets"
 
 local HOSTS = 100
@@ -30,6 +31,7 @@ bench.work {
       end,
       teardown = close,
     },
+    program("Mininet", { "ping_all", HOSTS }, 1, true),
   },
 }
 

@@ -1,10 +1,10 @@
 -- Commands inside a namespace, beside `ip netns exec`, what Lua has for commands, and the floor.
 local bench = require "spec.bench.bench"
-local floor = require "spec.bench.floor"
+local program = require "spec.bench.program"
 local netns = require "netns"
 local sh = require "spec.support.sh"
 
-local program = sh.run("command -v true || echo /bin/true"):match "/%S+" or "/bin/true"
+local executable = sh.run("command -v true || echo /bin/true"):match "/%S+" or "/bin/true"
 
 local function new()
   return netns.new "bench"
@@ -28,17 +28,17 @@ bench.work {
   rounds = 11,
   by = {
     { "netns", setup = new, teardown = close, run = times(200, function(ns)
-      ns:run({ program }, { mounts = false })
+      ns:run({ executable }, { mounts = false })
     end) },
     { "netns, nothing captured", setup = new, teardown = close, run = times(200, function(ns)
-      ns:run({ program }, { mounts = false, stdout = "discard", stderr = "discard" })
+      ns:run({ executable }, { mounts = false, stdout = "discard", stderr = "discard" })
     end) },
-    floor("floor_exec", { "plain", 200, program }),
+    program("floor, processes", { "plain", 200, executable }),
     { "os.execute", run = times(200, function()
-      os.execute(program)
+      os.execute(executable)
     end) },
     { "io.popen", run = times(200, function()
-      io.popen(program):close()
+      io.popen(executable):close()
     end) },
   },
 }
@@ -49,11 +49,11 @@ bench.work {
   rounds = 11,
   by = {
     { "netns", setup = new, teardown = close, run = times(100, function(ns)
-      ns:run { program }
+      ns:run { executable }
     end) },
-    floor("floor_exec", { "netns", 100, program }),
+    program("floor, processes", { "netns", 100, executable }),
     { "ip netns exec", setup = new, teardown = close, run = times(100, function()
-      os.execute("ip netns exec bench " .. program)
+      os.execute("ip netns exec bench " .. executable)
     end) },
   },
 }

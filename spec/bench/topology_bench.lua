@@ -1,18 +1,12 @@
--- Topologies beside the floor (floor.c) and beside their own plan, typed into `ip -batch` and a shell.
+-- Topologies beside the floor (floor.c), their own plan typed into `ip -batch` and a shell, and peers.
 local bench = require "spec.bench.bench"
-local floor = require "spec.bench.floor"
 local netns = require "netns"
+local program = require "spec.bench.program"
 local sh = require "spec.support.sh"
 local topology = require "netns.topology"
 
-local function close(state)
-  if state.lab then
-    state.lab:close()
-  end
-end
-
 -- From description to a network that answers.
-local function up_from(make)
+local function up(make)
   return {
     "netns",
     setup = function()
@@ -21,7 +15,21 @@ local function up_from(make)
     run = function(state)
       state.lab = make():up()
     end,
-    teardown = close,
+    teardown = function(state)
+      state.lab:close()
+    end,
+  }
+end
+
+local function close(name, make, opts)
+  return {
+    name,
+    setup = function()
+      return make():up(opts)
+    end,
+    run = function(lab)
+      lab:close()
+    end,
   }
 end
 
@@ -76,26 +84,91 @@ local function ip_batch(make)
   }
 end
 
-local works = {
-  { "star of 100 hosts: up", 100, function() return topology.star { hosts = 100, ipv6 = false } end, { "star", 100 } },
-  { "star of 1000 hosts: up", 1000, function() return topology.star { hosts = 1000, ipv6 = false } end,
-    { "star", 1000 } },
-  { "line of 100 routers: up", 100,
-    function() return topology.line { routers = 100, ipv6 = false, routing = "neighbours" } end, { "line", 100 } },
-  { "line of 1000 routers: up", 1000,
-    function() return topology.line { routers = 1000, ipv6 = false, routing = "neighbours" } end, { "line", 1000 } },
-  { "fat_tree k=8, both families: up", 208, function() return topology.fat_tree { k = 8 } end },
-}
+-- The star once more, without topologies: by the objects of the core.
+local function hub(n)
+  local nodes = { netns.new() }
+  for i = 1, n do
+    nodes[i + 1] = netns.new()
+  end
+  nodes[1]:batch(function(b)
+    b.link:add { name = "br0", type = "bridge", index = 2 }
+    for i = 1, n do
+      b.link:add {
+        name = "p" .. i,
+        type = "veth",
+        index = i + 2,
+        peer = { name = "eth0", netns = nodes[i + 1], index = 2 },
+      }
+      b.link:set { dev = i + 2, master = 2, up = true }
+    end
+    b.link:set { dev = 2, up = true }
+  end)
+  for i = 1, n do
+    nodes[i + 1]:batch(function(b)
+      b.link:set { dev = 1, up = true }
+      b.link:set { dev = 2, up = true }
+      b.addr:add { dev = 2, address = ("10.0.%d.%d/16"):format(i // 250, i % 250 + 1) }
+      b.route:add { dst = "default", via = "10.0.255.254" }
+    end)
+  end
+  return nodes
+end
 
-for _, work in ipairs(works) do
-  local by = { up_from(work[3]) }
-  if work[4] then
-    by[#by + 1] = floor("floor", work[4])
+local function by_batches(n)
+  return {
+    "netns, by batches",
+    setup = function()
+      return {}
+    end,
+    run = function(state)
+      state.nodes = hub(n)
+    end,
+    teardown = function(state)
+      for _, ns in ipairs(state.nodes) do
+        ns:close()
+      end
+    end,
+  }
+end
+
+local MOST = 250 -- namespaces for which a shell script is waited for in every round
+
+local function works(name, size, nodes, make, args)
+  local slow = nodes > MOST
+  local ups, closes = { up(make) }, { close("netns", make), close("netns, named", make, { name = "bench" }) }
+  if args and args[1] == "star" then
+    ups[2] = by_batches(size)
   end
-  if work[2] <= 208 then
-    by[#by + 1] = ip_batch(work[3])
+  if args then
+    ups[#ups + 1], closes[#closes + 1] = program("floor", args, 1), program("floor", args, 2)
   end
-  bench.work { name = work[1], count = work[2], rounds = 3, by = by }
+  local batch = ip_batch(make)
+  batch.once = slow
+  ups[#ups + 1] = batch
+  for _, peer in ipairs(args and { "go netlink", "pyroute2", "Mininet" } or {}) do
+    ups[#ups + 1] = program(peer, args, 1, slow)
+    closes[#closes + 1] = program(peer, args, 2, slow)
+  end
+  bench.work { name = name .. ": up", count = nodes, rounds = 3, by = ups }
+  bench.work { name = name .. ": close", count = nodes, rounds = 3, by = closes }
+end
+
+for _, n in ipairs { 10, 100, 1000 } do
+  works(("star of %d hosts"):format(n), n, n, function()
+    return topology.star { hosts = n, ipv6 = false }
+  end, { "star", n })
+end
+
+for _, n in ipairs { 10, 100, 1000 } do
+  works(("line of %d routers"):format(n), n, n, function()
+    return topology.line { routers = n, ipv6 = false, routing = "neighbours" }
+  end, { "line", n })
+end
+
+for _, k in ipairs { 4, 6, 8 } do
+  works(("fat_tree k=%d, both families"):format(k), k, k * k * 5 // 4 + k * k * k // 4, function()
+    return topology.fat_tree { k = k }
+  end)
 end
 
 bench.work {
@@ -103,22 +176,4 @@ bench.work {
   count = 1000,
   rounds = 3,
   by = { { "netns", run = function() topology.star({ hosts = 1000, ipv6 = false }):plan() end } },
-}
-
-bench.work {
-  name = "star of 1000 hosts: close",
-  count = 1000,
-  rounds = 3,
-  by = {
-    {
-      "netns",
-      setup = function()
-        return topology.star({ hosts = 1000, ipv6 = false }):up()
-      end,
-      run = function(lab)
-        lab:close()
-      end,
-    },
-    floor("floor", { "star", 1000 }, 2),
-  },
 }
