@@ -107,7 +107,7 @@ in_tree = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u LUA_INIT_5_4 -u LUA_INIT -u
 
 # Set-up: installs what is missing where there are root and apt, otherwise
 # names the missing packages. The groups are those of .ci/deps.
-DEPS := $(addprefix deps-,demo test lint docs valgrind apicheck fuzz coverage)
+DEPS := $(addprefix deps-,demo test lint docs valgrind apicheck fuzz coverage peers)
 .PHONY: deps $(DEPS)
 deps: deps-demo
 $(DEPS): deps-%:

@@ -454,7 +454,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(int);
-    } works[] = {{"routes", routes}, {"netns", netns}, {"call", call}, {"star", star}, {"line", line}};
+    } works[] = {
+        {"routes", routes}, {"netns", netns}, {"call", call}, {"star", star}, {"line", line}};
     int n = argc == 3 ? atoi(argv[2]) : 0;
     struct rlimit limit;
 
