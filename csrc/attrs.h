@@ -60,6 +60,9 @@ extern const struct noun noun_link, noun_addr, noun_route, noun_rule, noun_neigh
 /* Every schema that codec_open has to prepare, nested ones excepted. */
 extern struct codec_schema *const codec_schemas[];
 extern const size_t codec_schemas_count;
+/* Those of traffic control: NULL where a kind has none, &codec_no_schema behind the last. */
+struct codec_schema *tc_schema_at(size_t i);
+extern struct codec_schema codec_no_schema;
 
 #define SCHEMA(title, table, hdr)                                                                  \
     {                                                                                              \

@@ -11,11 +11,6 @@
 
 #define NETEM(field) TC_OFF(tc_netem_qopt, field)
 
-static void decode_nothing(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
-{
-    (void)dec, (void)row, (void)a; /* the kernel does not tell it */
-}
-
 /* "normal", "pareto", "paretonormal": tables that come with iproute2. Without a table the kernel
  * spreads evenly: "uniform". */
 static int encode_distribution(struct codec_enc *enc, const struct codec_row *row)
@@ -42,7 +37,8 @@ static int encode_distribution(struct codec_enc *enc, const struct codec_row *ro
     free(list);
     return 0;
 }
-static const struct codec_custom distribution = {encode_distribution, decode_nothing};
+static const struct codec_custom distribution = {encode_distribution,
+                                                 tc_decode_nothing /* the kernel does not tell */};
 
 // clang-format off
 static const struct codec_row corr_rows[] = {

@@ -5,7 +5,7 @@
  * of 64 ns. What is listed as bytes gives the same ticks again when it is added; at rates above 125
  * Mbit/s a tick is more than a byte, so a burst may be listed a few bytes other than it was
  * given. */
-#include <stdio.h>
+#include <math.h>
 #include <string.h>
 
 #include "attrs_tc.h"
@@ -235,4 +235,126 @@ void htb_class_unpack(const struct tc_options *in, void *fields)
     f->cburst = psched_bytes(f->ceil, opt.cbuffer);
     if (opt.rate.linklayer != TC_LINKLAYER_ETHERNET)
         f->linklayer = opt.rate.linklayer & TC_LINKLAYER_MASK;
+}
+
+/* Hierarchical fair service curves ----------------------------------------------------------------
+ */
+
+/* Two ways to tell a curve (tc-hfsc(7)): slope m1 for the time d, then m2; or a packet of umax
+ * bytes is gone after dmax, at a rate in the long run. */
+struct curve_fields {
+    struct tc_service_curve curve;
+    uint32_t umax, rate;
+    uint32_t dmax;
+};
+
+// clang-format off
+static const struct codec_row curve_rows[] = {
+    RATE("m1", TC_OFF(tc_service_curve, m1), 4, .flags = ROW_HDR | ROW_NZ),
+    TIME("d", TC_OFF(tc_service_curve, d), 4, 1000, .flags = ROW_HDR | ROW_NZ),
+    RATE("m2", TC_OFF(tc_service_curve, m2), 4, .flags = ROW_HDR),
+    SIZE("umax", TC_OFF(curve_fields, umax), 4, .flags = ROW_HDR | ROW_WO),
+    TIME("dmax", TC_OFF(curve_fields, dmax), 4, 1000, .flags = ROW_HDR | ROW_WO),
+    RATE("rate", TC_OFF(curve_fields, rate), 4, .flags = ROW_HDR | ROW_WO),
+};
+struct codec_schema hfsc_curve_schema = SCHEMA("class hfsc curve", curve_rows, sizeof(struct curve_fields));
+// clang-format on
+
+static int settle_curve(struct codec_enc *enc, const struct codec_row *row, struct curve_fields *f)
+{
+    double slope, delay;
+
+    if (f->umax && !f->dmax)
+        return nserr_arg(enc->e, "%s: %s.umax needs dmax", enc->op, row->key);
+    if (f->dmax && !f->rate)
+        return nserr_arg(enc->e, "%s: %s.dmax needs rate", enc->op, row->key);
+    if (!f->rate)
+        return 0;
+    slope = f->dmax ? (double)f->umax * 1e6 / f->dmax : 0;
+    f->curve = (struct tc_service_curve){.m2 = f->rate};
+    if (slope > f->rate) {
+        f->curve.m1 = slope >= UINT32_MAX ? UINT32_MAX : (uint32_t)ceil(slope);
+        f->curve.d = f->dmax;
+    } else if (f->dmax) {
+        delay = f->dmax - (double)f->umax * 1e6 / f->rate;
+        f->curve.d = delay > 0 ? (uint32_t)ceil(delay) : 0;
+    }
+    return 0;
+}
+
+/* Fields of the table, or the rate in the long run, that is at the top. */
+static int read_curve(struct codec_enc *enc, const struct codec_row *row, struct curve_fields *f)
+{
+    struct codec_row slope = curve_rows[2];
+    size_t start = enc->m.len, header = enc->header, path;
+    int err;
+
+    if (lua_type(enc->L, -1) == LUA_TTABLE) {
+        path = codec_path(enc, row->key, 0);
+        err = codec_encode_struct(enc, lua_gettop(enc->L), &hfsc_curve_schema);
+        codec_path_end(enc, path);
+    } else {
+        enc->header = start;
+        slope.key = row->key;
+        err = codec_reserve(&enc->m, sizeof(*f)) ? codec_encode_value(enc, &slope) : 0;
+        enc->header = header;
+    }
+    if (!err && !enc->m.overflow)
+        memcpy(f, enc->m.buf + start, sizeof(*f));
+    enc->m.len = start;
+    return err;
+}
+
+/* `sc` is rt and ls. */
+static int encode_curve(struct codec_enc *enc, const struct codec_row *row)
+{
+    bool both = row->flags & ROW_WO;
+    struct curve_fields f = {0};
+    int err = read_curve(enc, row, &f);
+
+    if (!err)
+        err = settle_curve(enc, row, &f);
+    if (err)
+        return err;
+    codec_put(&enc->m, both ? TCA_HFSC_RSC : row->attr, &f.curve, sizeof(f.curve));
+    if (both)
+        codec_put(&enc->m, TCA_HFSC_FSC, &f.curve, sizeof(f.curve));
+    return 0;
+}
+
+static void decode_curve(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    struct curve_fields f = {0};
+
+    if (nla_len(a) < (int)sizeof(f.curve))
+        return;
+    memcpy(&f.curve, nla_data(a), sizeof(f.curve));
+    lua_newtable(dec->L);
+    codec_decode_inside(dec, &hfsc_curve_schema, &f, sizeof(f));
+    codec_set_name(dec, row->key);
+}
+static const struct codec_custom curve = {encode_curve, decode_curve};
+
+// clang-format off
+static const struct codec_row hfsc_class_rows[] = {
+    CUSTOM("rt", TCA_HFSC_RSC, &curve),
+    CUSTOM("ls", TCA_HFSC_FSC, &curve),
+    CUSTOM("ul", TCA_HFSC_USC, &curve),
+    CUSTOM("sc", TCA_HFSC_MAX + 1, &curve, .flags = ROW_WO),
+};
+struct codec_schema hfsc_class_schema = SCHEMA("class hfsc", hfsc_class_rows, 0);
+
+static const struct codec_row hfsc_rows[] = {
+    CUSTOM("default", TC_OFF(tc_hfsc_qopt, defcls), &tc_hex, .size = 2, .max = UINT16_MAX, .flags = ROW_HDR | ROW_NZ),
+};
+struct codec_schema hfsc_schema = SCHEMA("qdisc hfsc", hfsc_rows, sizeof(struct tc_hfsc_qopt));
+// clang-format on
+
+int hfsc_class_pack(struct codec_enc *enc, void *fields, void *lead)
+{
+    bool rt = tc_given(enc, TCA_HFSC_RSC), ls = tc_given(enc, TCA_HFSC_FSC);
+    int err = tc_need(enc, rt || ls, "rt, ls or sc is missing");
+
+    (void)fields, (void)lead;
+    return err ? err : tc_need(enc, ls || !tc_given(enc, TCA_HFSC_USC), "ul needs ls or sc");
 }

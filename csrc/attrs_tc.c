@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "psched.h"
-
 #define HDR(field) offsetof(struct tcmsg, field)
 #define FIELDS_MAX 512
+
+extern struct codec_schema qdisc_schema, class_schema;
 
 /* Forms --------------------------------------------------------------------------------------- */
 
@@ -29,6 +29,22 @@ const struct tc_form *tc_form_in(const struct tc_forms *forms, struct nlattr *ki
         return NULL;
     snprintf(name, sizeof(name), "%.*s", nla_len(kind), (char *)nla_data(kind));
     return tc_form_of(forms, name);
+}
+
+struct codec_schema *tc_schema_at(size_t i)
+{
+    static const struct tc_forms *const all[] = {&tc_qdiscs, &tc_classes};
+    static struct codec_schema *const more[] = {
+        &qdisc_schema,    &class_schema,          &tc_stats_schema,      &hfsc_curve_schema,
+        &xstats_cake_tin, &xstats_fq_codel_qdisc, &xstats_fq_codel_class};
+
+    if (i < ARRAY_LEN(more))
+        return more[i];
+    i -= ARRAY_LEN(more);
+    for (size_t k = 0; k < ARRAY_LEN(all); i -= 2 * all[k]->count, k++)
+        if (i < 2 * all[k]->count)
+            return i % 2 ? all[k]->list[i / 2].xstats : all[k]->list[i / 2].schema;
+    return &codec_no_schema;
 }
 
 bool tc_given(struct codec_enc *enc, int type)
@@ -79,7 +95,7 @@ int tc_put_options(struct codec_enc *enc, int idx, int type, const struct tc_for
 
     if (!form || !form->schema || !(any || form->always))
         return 0;
-    mark = codec_nest(&enc->m, type);
+    mark = codec_nest(&enc->m, form->lead ? type : type | NLA_F_NESTED);
     start = enc->m.len;
     err = codec_encode_inside(enc, idx, form->schema);
     if (!err && !enc->m.overflow && (form->schema->header || form->pack))
@@ -223,83 +239,8 @@ static void decode_parent(struct codec_dec *dec, const struct codec_row *row, st
 }
 static const struct codec_custom parent_row = {encode_parent, decode_parent};
 
-/* Shared rows ------------------------------------------------------------------------------------
- */
-
-static int encode_coarse(struct codec_enc *enc, const struct codec_row *row)
-{
-    struct codec_row plain = *row;
-
-    plain.type = CODEC_TIME;
-    plain.mask = 1000;
-    return codec_encode_value(enc, &plain);
-}
-
-/* The kernel keeps whole units and tells whole microseconds, both rounded down: told is the least
- * time that is kept as the same number of units. */
-static void decode_coarse(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
-{
-    uint64_t us, units;
-
-    if (nla_len(a) < 4 || (row->flags & ROW_ONES && nla_get_u32(a) == UINT32_MAX))
-        return;
-    us = nla_get_u32(a);
-    units = (us * 1000 + row->mask - 1) / row->mask;
-    lua_pushnumber(dec->L, (double)((units * row->mask + 999) / 1000) / 1e6);
-    codec_set_name(dec, row->key);
-}
-const struct codec_custom tc_coarse_time = {encode_coarse, decode_coarse};
-
-static int encode_hex(struct codec_enc *enc, const struct codec_row *row)
-{
-    static const char wanted[] = "a number, in text hexadecimal (\"0x10\")";
-    int64_t value;
-    char *end;
-
-    if (lua_type(enc->L, -1) == LUA_TSTRING) {
-        const char *text = lua_tostring(enc->L, -1);
-        value = (int64_t)strtoul(text, &end, 16);
-        if (end == text || *end || *text == '-' || value > UINT32_MAX)
-            return codec_bad(enc, row->key, wanted);
-    } else {
-        int err = codec_integer(enc, row->key, 0, row->max ? row->max : UINT32_MAX, &value);
-        if (err)
-            return err;
-    }
-    if (row->max && value > row->max)
-        return codec_bad(enc, row->key, "at most 0x%x", (unsigned)row->max);
-    return codec_put_number(enc, row, value);
-}
-
-static void decode_hex(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
-{
-    char text[16];
-    int64_t value = 0;
-
-    if (!a)
-        value = codec_read_number(row, dec->header + row->attr);
-    else if (nla_len(a) >= row->size)
-        value = codec_read_number(row, nla_data(a));
-    if (!value && row->flags & ROW_NZ)
-        return;
-    snprintf(text, sizeof(text), "0x%x", (unsigned)value);
-    lua_pushstring(dec->L, text);
-    codec_set_name(dec, row->key);
-}
-const struct codec_custom tc_hex = {encode_hex, decode_hex};
-
-static const struct codec_name linklayers[] = {{TC_LINKLAYER_ETHERNET, "ethernet"},
-                                               {TC_LINKLAYER_ATM, "atm"}};
-const struct codec_names tc_linklayers = NAMES("a link layer", linklayers);
-
 /* Statistics -------------------------------------------------------------------------------------
  */
-
-static int encode_nothing(struct codec_enc *enc, const struct codec_row *row)
-{
-    (void)enc, (void)row;
-    return 0;
-}
 
 static void decode_stats(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
 {
@@ -309,14 +250,14 @@ static void decode_stats(struct codec_dec *dec, const struct codec_row *row, str
     codec_decode_inside(dec, &tc_stats_schema, nla_data(a), nla_len(a));
     codec_set_name(dec, row->key);
 }
-static const struct codec_custom stats_row = {encode_nothing, decode_stats};
+static const struct codec_custom stats_row = {tc_encode_nothing, decode_stats};
 
 /* Add `xstats` to the `stats` of the table at the top. */
 static void decode_xstats(struct codec_dec *dec, const struct tc_form *form, struct nlattr *stats)
 {
     struct nlattr *app;
 
-    if (!dec->stats || !form || !stats || !(form->xstats || form->push_xstats))
+    if (!dec->stats || !form || !stats || !(form->xstats || form->decode_xstats))
         return;
     app = nla_find(nla_data(stats), nla_len(stats), TCA_STATS_APP);
     if (!app)
@@ -326,7 +267,7 @@ static void decode_xstats(struct codec_dec *dec, const struct tc_form *form, str
     if (form->xstats)
         codec_decode_inside(dec, form->xstats, nla_data(app), nla_len(app));
     else
-        form->push_xstats(dec, app);
+        form->decode_xstats(dec, app);
     codec_set_name(dec, "xstats");
     lua_pop(dec->L, 1);
 }

@@ -28,8 +28,8 @@ struct tc_form {
      * For CODEC_MATCH nothing is missing and nothing is checked. */
     int (*pack)(struct codec_enc *enc, void *fields, void *lead);
     void (*unpack)(const struct tc_options *in, void *fields);
-    struct codec_schema *xstats;                                 /* its own statistics */
-    int (*push_xstats)(struct codec_dec *dec, struct nlattr *a); /* or this */
+    struct codec_schema *xstats;                                    /* its own statistics */
+    void (*decode_xstats)(struct codec_dec *dec, struct nlattr *a); /* or this */
 };
 
 struct tc_forms {
@@ -60,16 +60,40 @@ int tc_need(struct codec_enc *enc, bool fine, const char *text);
 bool tc_parse_handle(const char *text, uint32_t *handle);
 void tc_push_handle(lua_State *L, uint32_t handle);
 
+/* Shared rows: attrs_tc_rows.c -------------------------------------------------------------------
+ */
+
+int tc_encode_nothing(struct codec_enc *enc, const struct codec_row *row);
+void tc_decode_nothing(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a);
+
 /* Times that the kernel keeps in units of row->mask ns, given and told in microseconds. */
 extern const struct codec_custom tc_coarse_time;
 /* A number whose bits are written in hexadecimal: "0x10". */
 extern const struct codec_custom tc_hex;
+/* A list of row->size bytes in the header; of numbers of row->size bytes, each in an attribute
+ * row->mask within the row's. */
+extern const struct codec_custom tc_bytes, tc_numbers;
+/* A power of two up to 2^row->max; the exponent travels. */
+extern const struct codec_custom tc_log2;
+/* A share in 4 bytes of the header, 2^32 being one. */
+extern const struct codec_custom tc_probability_row;
+uint32_t tc_probability(double share);
+double tc_share(uint32_t probability);
+
 extern const struct codec_names tc_linklayers;
 
-/* Rows of a ratespec's further fields, in a structure that has these names. */
 #define TC_OFF(type, field) offsetof(struct type, field)
+#define COARSE_TIME(k, a, ns, ...)                                                                 \
+    CUSTOM(k, a, &tc_coarse_time, .size = 4, .mask = ns, ##__VA_ARGS__)
+#define CODEL_TIME(k, a, ...) COARSE_TIME(k, a, 1024, ##__VA_ARGS__) /* codel's unit */
+#define PIE_TIME(k, a, ...)   COARSE_TIME(k, a, 64, ##__VA_ARGS__)   /* the scheduler's tick */
 
-extern struct codec_schema tc_stats_schema, netem_schema, tbf_schema, htb_schema, htb_class_schema;
+/* Kinds: schemas, pack and unpack
+ * ------------------------------------------------------------------ */
+
+extern struct codec_schema tc_stats_schema, netem_schema, tbf_schema, htb_schema, htb_class_schema,
+    hfsc_schema, hfsc_class_schema, hfsc_curve_schema, red_schema, choke_schema, sfq_schema,
+    cake_schema;
 
 int netem_pack(struct codec_enc *enc, void *fields, void *lead);
 int tbf_pack(struct codec_enc *enc, void *fields, void *lead);
@@ -77,5 +101,17 @@ void tbf_unpack(const struct tc_options *in, void *fields);
 int htb_pack(struct codec_enc *enc, void *fields, void *lead);
 int htb_class_pack(struct codec_enc *enc, void *fields, void *lead);
 void htb_class_unpack(const struct tc_options *in, void *fields);
+int hfsc_class_pack(struct codec_enc *enc, void *fields, void *lead);
+int red_pack(struct codec_enc *enc, void *fields, void *lead);
+void red_unpack(const struct tc_options *in, void *fields);
+int choke_pack(struct codec_enc *enc, void *fields, void *lead);
+int sfq_pack(struct codec_enc *enc, void *fields, void *lead);
+void sfq_unpack(const struct tc_options *in, void *fields);
+
+/* Statistics of kinds: attrs_xstats.c. */
+extern struct codec_schema xstats_htb, xstats_hfsc, xstats_codel, xstats_red, xstats_choke,
+    xstats_fq, xstats_pie, xstats_fq_pie, xstats_hhf, xstats_sfb, xstats_cake, xstats_cake_tin,
+    xstats_fq_codel_qdisc, xstats_fq_codel_class;
+void xstats_fq_codel(struct codec_dec *dec, struct nlattr *a);
 
 #endif

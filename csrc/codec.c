@@ -146,10 +146,17 @@ static void prepare(struct codec_schema *schema)
     prepare_failed |= !fill_header(schema->index, schema);
 }
 
+struct codec_schema codec_no_schema = {.name = "none"};
+
 static void prepare_all(void)
 {
+    struct codec_schema *schema;
+
     for (size_t i = 0; i < codec_schemas_count; i++)
         prepare(codec_schemas[i]);
+    for (size_t i = 0; (schema = tc_schema_at(i)) != &codec_no_schema; i++)
+        if (schema)
+            prepare(schema);
 }
 
 const struct codec_schema *codec_schema_at(size_t i)

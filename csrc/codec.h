@@ -276,6 +276,8 @@ int codec_encode_known(struct codec_enc *enc, int idx, struct codec_schema *sche
 /* The same as the content of an attribute just begun: the schema's header, if it has one, then its
  * attributes. */
 int codec_encode_inside(struct codec_enc *enc, int idx, struct codec_schema *inner);
+/* The same for a table of its own: no other keys. */
+int codec_encode_struct(struct codec_enc *enc, int idx, struct codec_schema *inner);
 /* Push the raw field `key` of the table at absolute idx without making a string; false (and
  * nothing pushed) where there is none. */
 bool codec_field(lua_State *L, int idx, const char *key);

@@ -118,6 +118,11 @@ int codec_encode_inside(struct codec_enc *enc, int idx, struct codec_schema *inn
     return encode_inside(enc, idx, inner, true);
 }
 
+int codec_encode_struct(struct codec_enc *enc, int idx, struct codec_schema *inner)
+{
+    return encode_inside(enc, idx, inner, false);
+}
+
 static int encode_inside(struct codec_enc *enc, int idx, struct codec_schema *inner,
                          bool known_only)
 {

@@ -74,10 +74,82 @@ twins.describe {
         ecn = false, ce_threshold = "2ms", drop_batch = 5 },
       "limit 500 flows 64 memory_limit 4m target 7ms interval 80ms quantum 300 noecn ce_threshold 2ms drop_batch 5"),
 
+    case("fq", {}, ""),
+    case("fq", { limit = 500, flow_limit = 50, quantum = 3000, initial_quantum = 15000, pacing = false,
+        maxrate = "1gbit", buckets = 64, refill_delay = "100ms", orphan_mask = 255, low_rate_threshold = "1mbit",
+        ce_threshold = "4ms", timer_slack = "20us", horizon = "5s", horizon_drop = false },
+      "limit 500 flow_limit 50 quantum 3000 initial_quantum 15000 nopacing maxrate 1gbit buckets 64 "
+        .. "refill_delay 100ms orphan_mask 255 low_rate_threshold 1mbit ce_threshold 4ms timer_slack 20us horizon 5s "
+        .. "horizon_cap"),
+    case("fq_pie", {}, ""),
+    case("fq_pie", { limit = 500, flows = 64, target = "20ms", tupdate = "30ms", alpha = 3, beta = 21, quantum = 500,
+        memory_limit = "1m", ecn_prob = "20%", ecn = true, bytemode = true, dq_rate_estimator = true },
+      "limit 500 flows 64 target 20ms tupdate 30ms alpha 3 beta 21 quantum 500 memory_limit 1m ecn_prob 20 ecn "
+        .. "bytemode dq_rate_estimator"),
+    case("codel", { limit = 500, target = "6ms", interval = "90ms", ecn = true, ce_threshold = "3ms" },
+      "limit 500 target 6ms interval 90ms ecn ce_threshold 3ms"),
+    case("pie", { limit = 500, target = "20ms", tupdate = "30ms", alpha = 3, beta = 21, ecn = true, bytemode = true,
+        dq_rate_estimator = true },
+      "limit 500 target 20ms tupdate 30ms alpha 3 beta 21 ecn bytemode dq_rate_estimator"),
+    case("hhf", { limit = 500, quantum = 1000, hh_limit = 100, reset_timeout = "50ms", admit_bytes = "64k",
+        evict_timeout = "2s", non_hh_weight = 3 },
+      "limit 500 quantum 1000 hh_limit 100 reset_timeout 50ms admit_bytes 65536 evict_timeout 2s non_hh_weight 3"),
+    case("sfb", { rehash = "100s", db = "10s", limit = 500, max = 30, target = 25, increment = 0.01, decrement = 0.001,
+        penalty_rate = 11, penalty_burst = 22 },
+      "rehash 100000 db 10000 limit 500 max 30 target 25 increment 0.01 decrement 0.001 penalty_rate 11 "
+        .. "penalty_burst 22"),
+
+    case("cake", {}, ""),
+    case("cake", { bandwidth = "10mbit", diffserv = "besteffort", flowmode = "dual-srchost", nat = true, wash = true,
+        ingress = true, split_gso = false, ack_filter = "aggressive", rtt = "regional", atm = "atm", overhead = 18,
+        mpu = 64, memlimit = "4m", fwmark = "0xff" },
+      "bandwidth 10mbit besteffort dual-srchost nat wash ingress no-split-gso ack-filter-aggressive regional atm "
+        .. "overhead 18 mpu 64 memlimit 4m fwmark 0xff"),
+    case("cake", { bandwidth = "unlimited", autorate = true, rtt = 0.05, flowmode = "hosts", diffserv = "diffserv8",
+        atm = "ptm", overhead = -4 },
+      "autorate-ingress rtt 50ms hosts diffserv8 ptm overhead -4"),
+    case("cake", { raw = true, rtt = "satellite", ack_filter = "enabled" }, "raw satellite ack-filter"),
+
+    case("sfq", {}, ""),
+    case("sfq", { limit = 50, perturb = 10, quantum = 2000, divisor = 512, flows = 40, depth = 30, headdrop = true },
+      "limit 50 perturb 10 quantum 2000 divisor 512 flows 40 depth 30 headdrop"),
+    case("sfq", { redflowlimit = 100000, min = 8000, max = 60000, avpkt = 1000, burst = 30, probability = 0.2,
+        ecn = true, harddrop = true },
+      "redflowlimit 100000 min 8000 max 60000 avpkt 1000 burst 30 probability 0.2 ecn harddrop"),
+    case("red", { limit = 400000, avpkt = 1000, bandwidth = "10mbit" }, "limit 400000 avpkt 1000 bandwidth 10mbit"),
+    case("red", { limit = 400000, min = 30000, max = 90000, avpkt = 500, burst = 100, bandwidth = "100mbit",
+        probability = 0.1, ecn = true, adaptive = true, nodrop = true },
+      "limit 400000 min 30000 max 90000 avpkt 500 burst 100 bandwidth 100mbit probability 0.1 ecn adaptive nodrop"),
+    case("red", { limit = "1m", min = "20k", avpkt = 1000, burst = 50, harddrop = true, bandwidth = "10mbit" },
+      "limit 1m min 20k max 60k avpkt 1000 burst 50 harddrop bandwidth 10mbit"),
+    case("choke", { limit = 1000, min = 83, max = 250, avpkt = 500, bandwidth = "10mbit", ecn = true },
+      "limit 1000 bandwidth 10mbit min 83 max 250 avpkt 500 ecn"),
+
+    case("prio", {}, ""),
+    case("prio", { bands = 4, priomap = { 1, 2, 3, 0 } }, "bands 4 priomap 1 2 3 0"),
+    case("ets", { bands = 4, strict = 2, quanta = { 1000, 2000 }, priomap = { 1, 2, 3 } },
+      "bands 4 strict 2 quanta 1000 2000 priomap 1 2 3"),
+    case("drr", {}, ""),
+    case("qfq", {}, ""),
+    case("pfifo", { limit = 77 }, "limit 77"),
+    case("bfifo", { limit = "20k" }, "limit 20k"),
+    case("pfifo_head_drop", { limit = 5 }, "limit 5", {}),
+    case("skbprio", { limit = 9 }, "limit 9"),
+
     { { dev = "e0", kind = "ingress" }, "qdisc add dev e0 ingress", needs = "qdisc-ingress" },
     { { dev = "e0", kind = "clsact" }, "qdisc add dev e0 clsact", needs = "qdisc-clsact" },
     { { dev = "e0", kind = "noqueue", handle = "7:" }, "qdisc add dev e0 root handle 7: noqueue", needs = "netem" },
   },
+}
+
+twins.describe { -- what tc prints of hfsc is not JSON
+  noun = "qdisc",
+  tool = "tc",
+  show = { { "qdisc show", text = true } },
+  prepare = function(ns)
+    ns.link:add { name = "e0", type = "veth", peer = { name = "p0" } }
+  end,
+  cases = { case("hfsc", {}, ""), case("hfsc", { default = "1f" }, "default 1f") },
 }
 
 describe("ns.qdisc", function()
