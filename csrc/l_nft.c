@@ -50,7 +50,11 @@ static void map_file(lua_State *L, struct l_answer *a, int fd)
     void *map;
 
     unmap(a);
-    if (fstat(fd, &st) != 0 || st.st_size == 0)
+    if (fstat(fd, &st) != 0) {
+        nserr_sys(&e, errno, "nft run", "answer");
+        l_raise(L, &e);
+    }
+    if (st.st_size == 0)
         return;
     map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
     if (map == MAP_FAILED) {

@@ -179,21 +179,38 @@ static const char *executable(void)
     return given && *given ? given : worker_path;
 }
 
+/* A reply of the worker, for which one may have to wait: its size, 0 from one that is gone, -errno.
+ */
+static ssize_t hear(const struct session *s, struct nft_proto_reply *reply, int64_t deadline)
+{
+    int ready = wait_for(s->socket, POLLIN, deadline);
+    ssize_t got;
+
+    if (ready <= 0)
+        return ready < 0 ? ready : -ETIMEDOUT;
+    do
+        got = recv(s->socket, reply, sizeof(*reply), 0);
+    while (got < 0 && errno == EINTR);
+    return got >= 0 || errno == ECONNRESET ? got : -errno;
+}
+
 /* The worker says hello when it is ready. */
 static int await_hello(struct session *s, struct nserr *e)
 {
     struct nft_proto_reply hello;
     char words[NFT_WORDS_MAX];
-    int ready = wait_for(s->socket, POLLIN, deadline_in(START_TIMEOUT));
-    ssize_t got = ready > 0 ? recv(s->socket, &hello, sizeof(hello), 0) : -1;
+    ssize_t got = hear(s, &hello, deadline_in(START_TIMEOUT));
 
     if (got == sizeof(hello) && hello.magic == NFT_PROTO_MAGIC) {
         s->rss = hello.rss;
         return 0;
     }
     bury(s, true, words, sizeof(words));
-    nserr_sys(e, ready == 0 ? ETIMEDOUT : ENOEXEC, "nft worker start", "%s", executable());
-    snprintf(e->kernel, sizeof(e->kernel), "%.200s", *words ? words : "it ended without a word");
+    nserr_sys(e, got < 0 ? (int)-got : ENOEXEC, "nft worker start", "%s", executable());
+    snprintf(e->kernel, sizeof(e->kernel), "%.200s",
+             *words    ? words
+             : got < 0 ? "it did not say that it is ready"
+                       : "it ended without a word");
     return -e->code;
 }
 
@@ -267,16 +284,19 @@ static int send_request(const struct session *s, uint32_t flags, const int *fds)
     }
 }
 
-/* No reply: say why, and whether anybody can know what became of the commands. */
-static int no_reply(struct session *s, int ready, int text, struct nft_result *result,
+/* No reply (code: errno, 0 where the worker is gone): say why, and whether anybody can know what
+ * became of the commands. */
+static int no_reply(struct session *s, int code, int text, struct nft_result *result,
                     struct nserr *e)
 {
-    const char *what = ready == 0 ? "no answer in time; the worker was ended" : "the worker died";
+    const char *what = code == ETIMEDOUT ? "no answer in time; the worker was ended"
+                       : code            ? "its answer was not to be had; the worker was ended"
+                                         : "the worker died";
 
     bury(s, true, result->words, sizeof(result->words));
     result->unknown = lseek(text, 0, SEEK_CUR) != NFT_TEXT_WAITING;
-    nserr_sys(e, ready == 0 ? ETIMEDOUT : EPIPE, "nft run", NULL);
-    snprintf(e->kernel, sizeof(e->kernel), "%s; %s%s%.150s", what,
+    nserr_sys(e, code ? code : EPIPE, "nft run", NULL);
+    snprintf(e->kernel, sizeof(e->kernel), "%s; %s%s%.140s", what,
              result->unknown ? "whether the commands were committed is unknown"
                              : "the commands were not begun",
              *result->words ? "; it said: " : "", result->words);
@@ -287,11 +307,10 @@ static int receive_reply(struct session *s, int64_t deadline, int text, struct n
                          struct nserr *e)
 {
     struct nft_proto_reply reply;
-    int ready = wait_for(s->socket, POLLIN, deadline);
-    ssize_t got = ready > 0 ? recv(s->socket, &reply, sizeof(reply), 0) : -1;
+    ssize_t got = hear(s, &reply, deadline);
 
     if (got != sizeof(reply) || reply.magic != NFT_PROTO_MAGIC)
-        return no_reply(s, ready, text, result, e);
+        return no_reply(s, got < 0 ? (int)-got : 0, text, result, e);
     s->runs++;
     s->rss = reply.rss;
     s->retire = reply.retire;
@@ -336,7 +355,7 @@ static int ask(struct session *s, const struct nft_job *job, const int *fds,
     lseek(fds[NFT_FD_TEXT], NFT_TEXT_WAITING, SEEK_SET);
     err = send_request(s, job->flags, fds);
     if (err)
-        return no_reply(s, -1, fds[NFT_FD_TEXT], result, e);
+        return no_reply(s, err == -ECONNRESET ? 0 : -err, fds[NFT_FD_TEXT], result, e);
     return receive_reply(s, deadline_in(job->timeout), fds[NFT_FD_TEXT], result, e);
 }
 
@@ -357,24 +376,40 @@ static int exchange(const struct nft_job *job, const int *fds, struct nft_result
     return err;
 }
 
-int nft_run(const struct nft_job *job, struct nft_result *result, struct nserr *e)
+/* The files of a request: 0 or -errno. */
+static int make_files(const struct nft_job *job, int *text, int *cwd, struct nft_result *result)
 {
-    cleanup_fd int text = memfd_create("nft text", MFD_CLOEXEC);
-    cleanup_fd int cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int fds[NFT_PROTO_FDS], err;
-
-    *result = (struct nft_result){.out = -1, .err = -1, .state = -1};
-    if (cwd < 0) /* it may have been removed */
-        cwd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    *cwd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (*cwd < 0) /* it may have been removed */
+        *cwd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (*cwd < 0)
+        return -errno;
+    *text = memfd_create("nft text", MFD_CLOEXEC);
+    if (*text < 0)
+        return -errno;
     result->out = memfd_create("nft answer", MFD_CLOEXEC);
+    if (result->out < 0)
+        return -errno;
     result->err = memfd_create("nft messages", MFD_CLOEXEC);
+    if (result->err < 0)
+        return -errno;
     if (job->flags & (NFT_RUN_EVENTS | NFT_RUN_DUMP))
         result->state = memfd_create("nft state", MFD_CLOEXEC);
     else
         result->state = fcntl(result->err, F_DUPFD_CLOEXEC, 0); /* there must be one */
-    if (text < 0 || cwd < 0 || result->out < 0 || result->err < 0 || result->state < 0)
-        return nserr_sys(e, errno, "nft run", NULL);
-    err = write_text(text, job->text, job->len);
+    return result->state < 0 ? -errno : 0;
+}
+
+int nft_run(const struct nft_job *job, struct nft_result *result, struct nserr *e)
+{
+    cleanup_fd int text = -1;
+    cleanup_fd int cwd = -1;
+    int fds[NFT_PROTO_FDS], err;
+
+    *result = (struct nft_result){.out = -1, .err = -1, .state = -1};
+    err = make_files(job, &text, &cwd, result);
+    if (!err)
+        err = write_text(text, job->text, job->len);
     if (err)
         return nserr_sys(e, -err, "nft run", NULL);
     fds[NFT_FD_NETNS] = job->netns;

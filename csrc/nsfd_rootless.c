@@ -50,7 +50,7 @@ static int map_ids(uid_t uid, gid_t gid, struct report *r)
 
     r->step = "deny setgroups";
     err = write_file("/proc/self/setgroups", "deny");
-    if (err && err != -ENOENT) /* before Linux 3.19 */
+    if (err)
         return err;
     r->step = "map the user to root";
     snprintf(text, sizeof(text), "0 %lu 1", (unsigned long)uid);
@@ -233,35 +233,38 @@ static void explain(struct nserr *e, const struct report *r, int code)
 
 /* Checks before it ---------------------------------------------------------------------------  */
 
+/* How many threads there are; -errno. */
 static int count_threads(void)
 {
     DIR *dir = opendir("/proc/self/task");
     const struct dirent *entry;
     int count = 0;
 
-    while (dir && (entry = readdir(dir)) != NULL)
+    if (!dir)
+        return -errno;
+    while ((entry = readdir(dir)) != NULL)
         count += *entry->d_name != '.';
-    if (dir)
-        closedir(dir);
+    closedir(dir);
     return count;
 }
 
-/* A descriptor of a network namespace, or -1. */
+/* A descriptor of a network namespace, 0 where there is none (it is never stdin), -errno. */
 static int open_namespace(void)
 {
     DIR *dir = opendir("/proc/self/fd");
     const struct dirent *entry;
     struct nserr ignored;
-    int found = -1;
+    int found = 0;
 
-    while (dir && found < 0 && (entry = readdir(dir)) != NULL) {
+    if (!dir)
+        return -errno;
+    while (!found && (entry = readdir(dir)) != NULL) {
         int fd = atoi(entry->d_name);
 
-        if (*entry->d_name != '.' && fd != dirfd(dir) && nsfd_verify(fd, "fd", &ignored) == 0)
+        if (fd > 0 && fd != dirfd(dir) && nsfd_verify(fd, "fd", &ignored) == 0)
             found = fd;
     }
-    if (dir)
-        closedir(dir);
+    closedir(dir);
     return found;
 }
 
@@ -269,23 +272,22 @@ static int check_alone(struct nserr *e)
 {
     int threads = count_threads(), fd = open_namespace();
 
+    if (threads < 0 || fd < 0)
+        return nserr_sys(e, threads < 0 ? -threads : -fd, "rootless", "/proc/self");
     if (threads > 1) {
         nserr_sys(e, EBUSY, "rootless", NULL);
         snprintf(e->kernel, sizeof(e->kernel),
                  "%d threads are running, and it is for all or none: call netns.rootless() before "
                  "others are started",
                  threads);
-        return -EBUSY;
-    }
-    if (fd >= 0) {
+    } else if (fd > 0) {
         nserr_sys(e, EBUSY, "rootless", NULL);
         snprintf(e->kernel, sizeof(e->kernel),
                  "a network namespace is open already (fd %d), and could not be entered any more: "
                  "call netns.rootless() before anything else",
                  fd);
-        return -EBUSY;
     }
-    return 0;
+    return threads > 1 || fd > 0 ? -EBUSY : 0;
 }
 
 int nsfd_rootless(struct nserr *e)

@@ -254,7 +254,8 @@ void probe_sock_ready(struct probe_set *set, struct probe *p, uint32_t events)
 
     if (shot->state != SHOT_WAITING)
         return;
-    getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &code, &len);
+    if (getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &code, &len) != 0)
+        code = errno;
     if (code)
         failed(p, shot, code);
     else if (p->spec.kind == PROBE_TCP && (events & EPOLLOUT))

@@ -26,7 +26,7 @@ $(BUILD)/fuzz_%: spec/fuzz/%.c spec/fuzz/fuzz.c spec/fuzz/input.c spec/fuzz/kern
 
 # the core with that kernel for specs: says what it is told to
 FAKE := $(BUILD)/fake/netns/core.so
-run-specs: $(FAKE)
+run-specs: $(FAKE) $(BUILD)/fault/shim.so
 $(FAKE): spec/trust/fake.c spec/fuzz/input.c spec/fuzz/kernel.c spec/fuzz/fuzz.h $(CORE_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)$(CC) -shared -Wl,-z,nodelete $(ALL_CFLAGS) -Icsrc -Ispec/fuzz $(FUZZ_WRAP:%=-Wl,--wrap=%) -o $@ \
@@ -43,6 +43,20 @@ build/fuzz/record.so: spec/fuzz/record.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) -std=gnu11 -D_GNU_SOURCE $(WARNINGS) $(WERROR) -O1 -fPIC -shared -o $@ $<
 
+# --- faults: calls and allocations that fail ---------------------------------
+
+FAULT      ?=
+FAULT_STEP ?= 1
+.PHONY: test-fault
+test-fault: deps-test
+	$(Q)$(MAKE) --no-print-directory all $(BUILD)/fault/shim.so
+	$(Q)$(in_tree) FAULT_STEP='$(FAULT_STEP)' spec/support/isolate sh -c \
+	    'LD_PRELOAD=$$NETNS_BUILD/fault/shim.so $$LUA spec/fault/run.lua "$$@"; exit $$?' sh $(FAULT)
+
+$(BUILD)/fault/shim.so: spec/fault/shim.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -g -fPIC -shared $(LUA_CFLAGS) -o $@ $<
+
 # --- all specs as a user that is nobody: netns.rootless() ---------------------
 
 .PHONY: test-rootless
@@ -50,6 +64,6 @@ test-rootless: deps-test
 	$(Q)$(MAKE) --no-print-directory all run-rootless SPEC='$(LANE_SPEC)'
 
 .PHONY: run-rootless
-run-rootless: $(FAKE)
+run-rootless: $(FAKE) $(BUILD)/fault/shim.so
 	$(Q)$(in_tree) CC='$(CC)' TIMEOUT='$(TIMEOUT)' spec/support/isolate spec/support/nobody \
 	    env NETNS_ROOTLESS=1 spec/support/run $(ARGS) $(SPEC)

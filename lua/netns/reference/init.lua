@@ -134,24 +134,26 @@ function reference.book()
     return book
   end
   local found = read_all()
-  book = { owners = {}, by_name = {}, by_function = {}, by_tag = {}, by_owner = {}, topics = {}, blocks = found.blocks }
+  local made = { owners = {}, by_name = {}, by_function = {}, by_tag = {}, by_owner = {}, topics = {},
+    blocks = found.blocks }
   for _, module in ipairs(live.modules) do
-    table.insert(book.owners, module_owner(found, module))
+    table.insert(made.owners, module_owner(found, module))
   end
   for _, class in ipairs(live.classes) do
     local owner = class_owner(found, class)
-    table.insert(book.owners, owner)
-    book.by_tag[class.tag] = owner
+    table.insert(made.owners, owner)
+    made.by_tag[class.tag] = owner
   end
   for _, name in ipairs(live.topics) do
-    book.topics[name] = found.modules[name]
+    made.topics[name] = found.modules[name]
   end
-  for _, owner in ipairs(book.owners) do
-    book.by_owner[owner.name] = owner
+  for _, owner in ipairs(made.owners) do
+    made.by_owner[owner.name] = owner
     for _, entry in ipairs(owner.entries) do
-      index(book, entry)
+      index(made, entry)
     end
   end
+  book = made -- as a whole: memory may end in the middle
   return book
 end
 
