@@ -40,6 +40,9 @@ struct l_ns {
     struct l_ns *newer, *older; /* the state's sessions, least recently used last */
 };
 
+/* User values of a Namespace: its nouns, and what core.hosts was given. */
+enum { L_NS_NOUNS = 1, L_NS_HOSTS, L_NS_VALUES = L_NS_HOSTS };
+
 /* The Namespace at idx: an argument error if it is something else or closed. */
 struct l_ns *l_ns_check(lua_State *L, int idx);
 /* Same, NULL instead of an error where it is something else (closed: error). */

@@ -41,7 +41,7 @@ static int l_netns_is_open(lua_State *L)
 /* A closed handle with its metatable, on top of the stack: the fd comes last. */
 static struct l_ns *new_handle(lua_State *L)
 {
-    struct l_ns *ns = l_object(L, sizeof(*ns), L_NAMESPACE, 1);
+    struct l_ns *ns = l_object(L, sizeof(*ns), L_NAMESPACE, L_NS_VALUES);
 
     ns->fd = -1;
     return ns;
@@ -366,10 +366,10 @@ static int l_ns__index(lua_State *L)
         return 1;
     if (lua_type(L, 2) != LUA_TSTRING || push_builtin(L, ns, lua_tostring(L, 2)))
         return 1;
-    if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) {
+    if (lua_getiuservalue(L, 1, L_NS_NOUNS) != LUA_TTABLE) {
         lua_newtable(L);
         lua_pushvalue(L, -1);
-        lua_setiuservalue(L, 1, 1);
+        lua_setiuservalue(L, 1, L_NS_NOUNS);
         lua_replace(L, 4); /* the nil */
     }
     lua_pushvalue(L, 2);

@@ -289,6 +289,18 @@ static int l_process__newindex(lua_State *L)
     return l_misuse(L, "a Process has no field \"%s\" to assign to", luaL_tolstring(L, 2, NULL));
 }
 
+/* core.hosts(ns, fn): what /etc/hosts says for commands in the namespace is what fn(ns) returns
+ * (nil: the system's own). */
+static int l_hosts(lua_State *L)
+{
+    l_ns_check(L, 1);
+    if (!lua_isnoneornil(L, 2))
+        luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    lua_setiuservalue(L, 1, L_NS_HOSTS);
+    return 0;
+}
+
 static int l_orphans__gc(lua_State *L)
 {
     spawn_orphans_free(luaL_checkudata(L, 1, L_ORPHANS));
@@ -325,6 +337,8 @@ void l_process_open(lua_State *L)
                                     {NULL, NULL}};
 
     open_orphans(L);
+    lua_pushcfunction(L, l_hosts);
+    lua_setfield(L, -2, "hosts");
     luaL_newmetatable(L, L_RESULT);
     lua_setfield(L, -2, "Result");
     l_class(L, L_PROCESS, NULL, meta);

@@ -300,6 +300,18 @@ static void read_output(lua_State *L, struct l_spawn_args *args, int i)
              args->op, name, i == 2 ? ", \"stdout\"" : "", got, hint);
 }
 
+/* What /etc/hosts is to say in the namespace: asked of who has set it, with core.hosts. Pushes what
+ * keeps the text. */
+static void read_hosts(lua_State *L, struct nsfd_view *view)
+{
+    if (lua_getiuservalue(L, NS, L_NS_HOSTS) != LUA_TFUNCTION)
+        return;
+    lua_pushvalue(L, NS);
+    lua_call(L, 1, 1);
+    if (lua_type(L, -1) == LUA_TSTRING)
+        view->hosts = lua_tolstring(L, -1, &view->hosts_len);
+}
+
 void l_spawn_args(lua_State *L, struct l_spawn_args *args)
 {
 #define BOTH                                                                                       \
@@ -310,12 +322,14 @@ void l_spawn_args(lua_State *L, struct l_spawn_args *args)
     struct spawn_request *request = &args->request;
 
     args->ns = l_ns_check(L, NS);
-    request->etc = args->ns->name;
+    request->view.name = args->ns->name;
     request->argv = read_argv(L, op);
     l_check_keys(L, OPTS, op, args->run ? run_keys : spawn_keys);
     request->envp = read_env(L, op);
     request->cwd = l_opt_str(L, OPTS, op, "cwd");
     request->mounts = l_opt_bool(L, OPTS, op, "mounts", 1);
+    if (request->mounts)
+        read_hosts(L, &request->view);
     request->detached = l_opt_bool(L, OPTS, op, "detach", 0);
     if (args->run && request->detached)
         l_misuse(L, "run: detach is for spawn: run waits for the end");

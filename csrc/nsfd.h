@@ -52,10 +52,18 @@ int nsfd_open_inside(int fd, const char *path, int flags, struct nserr *e);
 /* For a child between fork and exec, or a process of its own: enters for good. Async-signal-safe.
  * Returns 0 or -errno. */
 int nsfd_child_enter(int fd);
+/* What a child sees besides its namespace. */
+struct nsfd_view {
+    const char *name;  /* of the namespace: the files of /etc/netns/NAME are bound over those of
+                          /etc; NULL or "" for none */
+    const char *hosts; /* what /etc/hosts says, unless /etc/netns/NAME has one; NULL: as it is */
+    size_t hosts_len;
+};
+
 /* What `ip netns exec NAME` adds: a private mount namespace with the network namespace's own
- * /sys and the files of /etc/netns/NAME bound over those of /etc (name NULL or "": only /sys).
- * Call after nsfd_child_enter. Async-signal-safe. Returns 0 or -errno; *step names the step. */
-int nsfd_child_mounts(const char *name, const char **step);
+ * /sys and the files of /etc/netns/NAME; and our own /etc/hosts. Call after nsfd_child_enter.
+ * Async-signal-safe. Returns 0 or -errno; *step names the step. */
+int nsfd_child_mounts(const struct nsfd_view *view, const char **step);
 
 /* Make the process root in user, network and mount namespaces of its own, with a private
  * /run/netns. Refused, with the reason and what helps in e->kernel, before anything has changed.

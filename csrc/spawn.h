@@ -21,18 +21,19 @@
 #include <sys/types.h>
 
 #include "error.h"
+#include "nsfd.h"
 
 /* spawn.c: starting ------------------------------------------------------------------------- */
 
 struct spawn_request {
-    int netns;         /* fd of the network namespace */
-    const char *etc;   /* /etc/netns/ETC is bound over /etc; NULL for none */
-    bool mounts;       /* own /sys and /etc files, as nsfd_child_mounts gives them */
-    bool detached;     /* outlives the host; otherwise SIGKILL when the starting thread ends */
-    const char *cwd;   /* NULL: the host's */
-    char *const *argv; /* argv[0] is searched in envp's PATH unless it has a slash */
-    char *const *envp; /* complete */
-    int fd[3];         /* become 0, 1 and 2; all others are closed */
+    int netns;             /* fd of the network namespace */
+    bool mounts;           /* own /sys and files of /etc, as nsfd_child_mounts gives them ... */
+    struct nsfd_view view; /* ... by this */
+    bool detached;         /* outlives the host; otherwise SIGKILL when the starting thread ends */
+    const char *cwd;       /* NULL: the host's */
+    char *const *argv;     /* argv[0] is searched in envp's PATH unless it has a slash */
+    char *const *envp;     /* complete */
+    int fd[3];             /* become 0, 1 and 2; all others are closed */
 };
 
 /* Returns 0 with *pid and *pidfd (close-on-exec) set once the program runs; or -errno, with

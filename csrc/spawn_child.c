@@ -149,7 +149,7 @@ static int prepare(const struct spawn_plan *plan, const char **step)
     *step = "enter the network namespace";
     err = nsfd_child_enter(request->netns);
     if (!err && request->mounts)
-        err = nsfd_child_mounts(request->etc, step);
+        err = nsfd_child_mounts(&request->view, step);
     if (err)
         return err;
     *step = spawn_step_cwd;

@@ -14,7 +14,7 @@
 -- - `timeout`: seconds after which the whole process group is killed; noticed while it is waited for.
 -- - `check`: raise an error where it ends with another status than 0.
 -- - `mounts`: `false` does without the /sys of its own and the files of /etc/netns/NAME that a command
---   otherwise sees, as with `ip netns exec`.
+--   otherwise sees, as with `ip netns exec`; and in a lab without the /etc/hosts that knows the nodes.
 -- - `detach` (spawn only): it outlives the handle and this program.
 --
 -- **Results** (of run) and **statuses** (of wait) are tables: `ok`, `code` (128 + N after signal N), `signal`

@@ -7,6 +7,7 @@
 local expect = require "netns.topology.expect"
 local kernel = require "netns.topology.kernel"
 local mend = require "netns.topology.mend"
+local names = require "netns.topology.names"
 local plain = require "netns.plain"
 local snapshot = require "netns.topology.snapshot"
 local up = require "netns.topology.up"
@@ -172,6 +173,7 @@ end
 
 -- End the processes that are not in the plan; start those that are missing.
 local function change_processes(state, new)
+  names.provide(new, state.spaces)
   local wanted = {}
   for _, step in ipairs(new.steps) do
     for _, process in ipairs(step.run or {}) do

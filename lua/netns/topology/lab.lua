@@ -6,7 +6,7 @@ local apply = require "netns.topology.apply"
 local core = require "netns.core"
 local draw = require "netns.topology.draw"
 local drift = require "netns.topology.drift"
-local ip = require "netns.topology.ip"
+local names = require "netns.topology.names"
 local mend = require "netns.topology.mend"
 local plan = require "netns.topology.plan"
 local probe = require "netns.probe"
@@ -34,6 +34,7 @@ local function state_of(self)
 end
 
 local function remember(self, state)
+  names.provide(state.plan, state.spaces)
   for _, node in ipairs(state.plan.model.nodes) do
     place_of[state.spaces[node.name]] = { lab = self, node = node }
   end
@@ -46,38 +47,6 @@ function lab.wrap(p, spaces, spawned, opts)
     new_space = opts.new_space, note = opts.note }
   remember(self, inner[self])
   return self
-end
-
--- Addresses of a node, given a family "inet" or "inet6" (nil: both), IPv4 first.
-local function addresses_of(node, family)
-  local list = {}
-  for _, number in ipairs { 4, 6 } do
-    if not family or family == (number == 4 and "inet" or "inet6") then
-      for _, iface in ipairs(node.ifaces) do
-        local a = iface.addrs[number]
-        if a then
-          list[#list + 1] = ip.format(number, a.hi, a.lo)
-        end
-      end
-    end
-  end
-  return list
-end
-
--- The address that a node is best reached by from another: on a segment they share, else its first.
-local function address_for(from, node, family)
-  local shared = {}
-  for _, iface in ipairs(from and from.ifaces or {}) do
-    shared[iface.segment or false] = true
-  end
-  for _, iface in ipairs(node.ifaces) do
-    local number = family == "inet6" and 6 or 4
-    local a = shared[iface.segment or true] and (iface.addrs[number] or not family and iface.addrs[6])
-    if a then
-      return ip.format(a.family, a.hi, a.lo)
-    end
-  end
-  return addresses_of(node, family)[1]
 end
 
 -- A node by its Namespace or name.
@@ -102,13 +71,13 @@ end
 --- The node's first address, without its length; nil outside of labs.
 function core.properties.address(ns)
   local place = place_of[ns]
-  return place and addresses_of(place.node)[1]
+  return place and names.addresses(place.node)[1]
 end
 
 --- All addresses of the node, IPv4 first.
 function core.properties.addresses(ns)
   local place = place_of[ns]
-  return place and addresses_of(place.node)
+  return place and names.addresses(place.node)
 end
 
 --- The address that a target is reached by from a namespace of its lab.
@@ -118,7 +87,7 @@ end
 function lab.address(from, target, family)
   local place, here = place_of[target], place_of[from]
   if place then
-    return address_for(here and here.lab == place.lab and here.node or nil, place.node, family)
+    return names.address(here and here.lab == place.lab and here.node or nil, place.node, family)
   end
   return target
 end
@@ -154,10 +123,10 @@ function methods.ping_all(self, opts)
     asked[find(state, name, "ping_all")] = true
   end
   local function asked_by(from, to) -- the address may depend on who asks
-    return address_for(from.node, to.node, family)
+    return names.address(from.node, to.node, family)
   end
   for _, node in ipairs(state.plan.model.nodes) do
-    local target = addresses_of(node, family)[1]
+    local target = names.addresses(node, family)[1]
     if target and (not opts.nodes or asked[node]) then
       nodes[#nodes + 1] = { name = node.name, netns = state.spaces[node.name], node = node,
         address = #node.ifaces > 1 and asked_by or target }
@@ -177,7 +146,7 @@ function methods.reach(self, a, b, how)
   how = how or {}
   local from = find(state, a, "reach")
   local target = type(b) == "string" and not state.plan.model.by_name[b] and b
-    or address_for(from, find(state, b, "reach"), how.family)
+    or names.address(from, find(state, b, "reach"), how.family)
   if not target then
     error("reach: the other node has no address of that family", 2)
   end
@@ -328,11 +297,11 @@ end
 -- @treturn {string,...}
 -- @usage for _, name in ipairs(lab:names()) do print(name, lab:node(name)) end
 function methods.names(self)
-  local names = {}
+  local list = {}
   for i, node in ipairs(state_of(self).plan.model.nodes) do
-    names[i] = node.name
+    list[i] = node.name
   end
-  return names
+  return list
 end
 
 --- The namespace of a node, by name.

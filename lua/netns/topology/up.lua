@@ -8,6 +8,7 @@ require "netns.process"
 require "netns.sysctl"
 local ip = require "netns.topology.ip"
 local kernel = require "netns.topology.kernel"
+local names = require "netns.topology.names"
 local plan = require "netns.topology.plan"
 local words = require "netns.topology.words"
 
@@ -252,6 +253,7 @@ function up.run(p, new_space, progress)
     each(function(step)
       up.settle(step, spaces[step.name])
     end)
+    names.provide(p, spaces)
     for _, step in ipairs(steps) do
       up.processes(step, spaces[step.name], spawned)
     end
