@@ -133,13 +133,13 @@ end
 
 local function sysctl_names(old, new)
   return function(name)
-    local names = {}
+    local changing = {}
     for _, plan in ipairs { old, new } do
       for key in pairs(plan.by_name[name] and expect.sysctls(plan.by_name[name]) or {}) do
-        names[key] = true
+        changing[key] = true
       end
     end
-    return names
+    return changing
   end
 end
 
