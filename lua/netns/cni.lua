@@ -6,7 +6,7 @@ local protocol = require "netns.cni.protocol"
 local result = require "netns.cni.result"
 
 local cni = {
-  exec = require "netns.cni.exec",
+  exec = require "netns.cni.exec".exec,
   plugin = require "netns.cni.plugin".main,
   fail = protocol.fail,
   codes = protocol.codes,
@@ -18,6 +18,10 @@ local cni = {
 }
 
 --- Call a function and give an error of the system back: true and its results, or nil and the error.
+-- @tparam function fn
+-- @param ... its arguments
+-- @return true and what it returns; or nil and the netns.Error
+-- @usage local made, err = netns.cni.try(ns.link.add, ns.link, { name = "br0", type = "bridge" })
 function cni.try(fn, ...)
   local r = table.pack(pcall(fn, ...))
   if not r[1] and getmetatable(r[2]) ~= core.Error then

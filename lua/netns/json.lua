@@ -25,8 +25,9 @@ function json.decode(text)
 end
 
 --- Make a list an array in JSON also where it is empty.
--- @tparam[opt] table list
+-- @tparam[opt] table list an empty or other list (default: a new one)
 -- @treturn table the list
+-- @usage print(json.encode(json.array()))   -- []
 function json.array(list)
   return setmetatable(list or {}, core.EmptyArray)
 end

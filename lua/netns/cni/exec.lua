@@ -9,6 +9,8 @@ local network = require "netns.cni.network"
 local protocol = require "netns.cni.protocol"
 local words = require "netns.topology.words"
 
+local runtime = {}
+
 local known = { command = "string", id = "string", ifname = "string", path = "string table", args = "table",
   host = "userdata", capabilities = "table", cache = "string", conf_dir = "string", timeout = "number",
   attachments = "table" }
@@ -169,6 +171,7 @@ local commands = {
 local runs = setmetatable({}, { __mode = "k" }) -- of each Attachment
 
 local methods = {}
+runtime.methods = methods
 Attachment.meta = { __index = methods, __name = "netns.cni.Attachment" }
 
 function Attachment.new(answer, run)
@@ -185,11 +188,17 @@ local function perform(run)
 end
 
 --- Ask the plugins whether all is as they left it.
+-- @treturn boolean true
+-- @raise netns.Error: what a plugin found to be wrong
+-- @usage assert(eth0:check())
 function methods:check()
   return perform(setmetatable({ command = "CHECK" }, { __index = runs[self] }))
 end
 
 --- Detach. Twice is fine.
+-- @treturn boolean true
+-- @raise netns.Error: what a plugin could not undo, after the others had their turn
+-- @usage eth0:del()
 function methods:del()
   return perform(setmetatable({ command = "DEL" }, { __index = runs[self] }))
 end
@@ -261,7 +270,7 @@ end
 -- @raise netns.Error with `cni_code` and `plugin`; what ADD had done is undone
 -- @usage local eth0 <close> = netns.cni.exec("/etc/cni/net.d/10-pods.conflist", ns)
 --   print(eth0.ips[1].address)
-return function(conf, ns, opts)
+function runtime.exec(conf, ns, opts)
   opts = check.options(opts, known, "cni.exec")
   if opts.host then
     check.object(opts.host, "Namespace", "cni.exec: host")
@@ -289,3 +298,5 @@ return function(conf, ns, opts)
   end
   return perform(run)
 end
+
+return runtime

@@ -210,7 +210,14 @@ end
 --   `ifname`, `netns` (a path), `args`, `prev` (the prevResult), `host` (the Namespace it runs in) and the methods
 --   `container`, `delegate`, `key`; `add` returns the result, as version 1.1 has it. `versions`: those it speaks
 -- @treturn integer the exit status: 0, or 1 after an error object
--- @usage os.exit(netns.cni.plugin { add = function(call) ... end, del = function(call) ... end })
+-- @usage os.exit(netns.cni.plugin {
+--     add = function(call)
+--       local container <close> = call:container()
+--       container.link:set { dev = "lo", up = true }
+--       return call.prev
+--     end,
+--     del = function() end,
+--   })
 function plugin.main(handlers)
   local state = {}
   local ok, answer = pcall(perform, handlers, state)

@@ -27,6 +27,8 @@ end
 -- @tparam string|integer code a name among `protocol.codes`, or a number
 -- @tparam string msg
 -- @tparam[opt] string details
+-- @raise it
+-- @usage netns.cni.fail("invalid_config", "mtu must be an integer from 68 to 65535")
 function protocol.fail(code, msg, details)
   error(setmetatable({ code = protocol.codes[code] or code, msg = msg, details = details }, Failure), 0)
 end
@@ -72,6 +74,9 @@ function protocol.bad_id(id)
 end
 
 --- What is wrong with the name of an interface; nil where it is right.
+-- @tparam string name
+-- @treturn ?string
+-- @usage local wrong = netns.cni.bad_ifname "eth0/1"
 function protocol.bad_ifname(name)
   if type(name) ~= "string" or name == "" or name == "." or name == ".." then
     return "is not a name"
@@ -92,6 +97,11 @@ local function hash(text)
 end
 
 --- A short name for an attachment, the same at every call: "veth" and 11 hexadecimal digits, a host interface's name.
+-- @tparam string network its name
+-- @tparam string id the container's
+-- @tparam string ifname the interface in the container
+-- @treturn string
+-- @usage local name = netns.cni.attachment_key("pods", "web", "eth0")
 function protocol.attachment_key(network, id, ifname)
   return ("veth%011x"):format(hash(table.concat({ network, id, ifname }, "\0")) >> 20)
 end

@@ -88,6 +88,9 @@ function result.write(r, version)
 end
 
 --- The family of an address or prefix: 4 or 6.
+-- @tparam string text
+-- @treturn integer
+-- @usage local family = netns.cni.family "10.22.0.2/24"
 function result.family(text)
   return text:find(":", 1, true) and 6 or 4
 end

@@ -304,6 +304,14 @@
 -- @type Recorder
 -- @usage local rec <close> = lab:record { failures = "." }
 
+--- What `netns.cni.exec` made of a namespace and a network: the result of the last plugin, as CNI has it.
+-- @type Attachment
+-- @tfield {table,...} ips `address` with its length, `gateway`, `interface` (counted from 0)
+-- @tfield {table,...} interfaces `name`, `mac`, `sandbox` ...
+-- @tfield {table,...} routes `dst`, `gw` ...
+-- @tfield table dns `nameservers`, `search` ...
+-- @usage local eth0 <close> = netns.cni.exec("pods", ns)
+
 --- The packets' end of a TUN or TAP device.
 -- @type Tun
 -- @usage local tap <close> = ns:tun { mode = "tap" }

@@ -19,7 +19,8 @@ local live = {}
 --- Public modules, in the order of the reference.
 live.modules = {}
 
-for _, name in ipairs { "netns", "netns.topology", "netns.firewall", "netns.assert", "netns.print" } do
+for _, name in ipairs { "netns", "netns.topology", "netns.firewall", "netns.assert",
+  "netns.cni", "netns.json", "netns.print" } do
   live.modules[#live.modules + 1] = { name = name:match "[^.]+$", require = name, functions = require(name) }
 end
 
@@ -66,6 +67,7 @@ class("Topology", description.Topology)
 class("Node", description.Node, { tag = "netns.TopologyNode" })
 class("Plan", plan.methods)
 class("Lab", lab.methods)
+class("Attachment", require "netns.cni.exec".methods, { tag = "netns.cni.Attachment" })
 
 --- Modules whose opening comments are texts of their own: what methods of several classes have in common.
 live.topics = { "netns.process", "netns.wait", "netns.monitor", "netns.capture", "netns.recorder",

@@ -97,7 +97,7 @@ local function change_impairments(state, old, new)
   for _, link in ipairs(new.model.links) do
     local past = before[link_identity(link)]
     if past and not plain.equal(was[past], is[link]) then
-      for _, iface in ipairs { link.ia, link.ib } do
+      for _, iface in ipairs(link.ends) do
         up.impair(state.spaces[iface.node.name], iface.name, is[link])
       end
     end

@@ -185,7 +185,7 @@ local node = {
 
 local top = {
   name = node_name, nodes = is("table", "a table of nodes by name"), pools = "table pools", ipv4 = boolean,
-  ipv6 = boolean, addressing = boolean,
+  ipv6 = boolean, addressing = boolean, split = "table split",
 }
 top.routing = function(value)
   if value ~= true and value ~= false and value ~= "neighbours" then
@@ -193,9 +193,16 @@ top.routing = function(value)
   end
 end
 
+local split = {
+  host = node_name, hosts = is("table", "a table of machines by name"), id = integer(0, 16777215),
+  port = integer(1, 65535), underlay_mtu = integer(576, 65535),
+}
+
+local machine = { nodes = is("table", "a list of nodes"), underlay = text }
+
 local shapes = { devices = rows.devices, addresses = rows.addresses, routes = rows.routes, rules = rows.rules,
   neighbours = rows.neighbours, link = link, publish = publish, process = process, pools = pools, nat = nat,
-  node = node, top = top }
+  node = node, top = top, split = split, machine = machine }
 
 local check_table
 
@@ -261,8 +268,16 @@ end
 function check.form(data)
   local findings = {}
   check_table(findings, "", "top", data)
+  local machines = type(data.split) == "table" and data.split.hosts
+  for host, part in pairs(type(machines) == "table" and machines or {}) do
+    check_table(findings, "split.hosts." .. tostring(host), "machine", part)
+  end
   if type(data.nodes) ~= "table" then
     return findings
+  end
+  if data.split ~= nil then
+    required(findings, "split", data.split, "host")
+    required(findings, "split", data.split, "hosts")
   end
   for _, name in ipairs(words.sorted(data.nodes)) do
     local path, value = "nodes." .. tostring(name), data.nodes[name]

@@ -48,7 +48,8 @@ local function text(m, state)
         i == 1 and ("%s %s"):format(icons[node.kind], node.name) or "",
         iface.name,
         table.concat(addresses(iface), " "),
-        ("-- %s:%s"):format(iface.peer.node.name, iface.peer.name),
+        ("-- %s:%s%s"):format(iface.peer.node.name, iface.peer.name,
+          iface.link.tunnel and " on " .. iface.peer.node.host or ""),
         notes,
         first = i == 1,
       }
@@ -87,6 +88,10 @@ local function dot(m, state)
   for _, node in ipairs(m.nodes) do
     lines[#lines + 1] = ("  %s [shape=%s];"):format(dot_quote(node.name), shapes[node.kind])
   end
+  for _, node in ipairs(m.remote or {}) do
+    lines[#lines + 1] = ("  %s [shape=%s, style=dashed, label=%s];"):format(dot_quote(node.name), shapes[node.kind],
+      dot_quote(("%s\non %s"):format(node.name, node.host)))
+  end
   for _, link in ipairs(m.links) do
     local attributes = {
       "taillabel=" .. dot_quote(table.concat({ link.ia.name, table.unpack(addresses(link.ia)) }, "\n")),
@@ -121,6 +126,11 @@ local function mermaid(m, state)
   for _, node in ipairs(m.nodes) do
     local bracket = brackets[node.kind]
     lines[#lines + 1] = ("  n%d%s%s%s"):format(node.number, bracket[1], mermaid_quote(node.name), bracket[2])
+  end
+  for _, node in ipairs(m.remote or {}) do
+    local bracket = brackets[node.kind]
+    lines[#lines + 1] = ("  n%d%s%s%s"):format(node.number, bracket[1], mermaid_quote(("%s\non %s"):format(node.name,
+      node.host)), bracket[2])
   end
   for _, link in ipairs(m.links) do
     local parts = {}

@@ -61,8 +61,9 @@ local function planned_links(step, base)
     links[2].op = step.links[1]
   end
   for _, iface in ipairs(node.ifaces) do
-    local link = whole(iface.index, iface.name, base.veth, { mtu = iface.link.opts.mtu or 1500 })
-    link.iface = iface
+    local tunnel = iface.link.tunnel
+    local link = whole(iface.index, iface.name, tunnel or base.veth, { mtu = iface.link.opts.mtu or 1500 })
+    link.iface, link.whole = iface, not tunnel -- of a tunnel, what is said of it
     links[iface.index] = link
   end
   for _, list in ipairs { step.links, step.devices } do

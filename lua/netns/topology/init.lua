@@ -10,9 +10,10 @@ require "netns.topology.observe"
 local patterns = require "netns.topology.patterns"
 local plan = require "netns.topology.plan"
 local routing = require "netns.topology.routing"
+local split = require "netns.topology.split"
 require "netns.topology.script"
 
-local topology = { new = description.new, from = description.from }
+local topology = { new = description.new, from = description.from, split = split.split }
 
 for name, pattern in pairs(patterns) do
   topology[name] = pattern
@@ -27,6 +28,7 @@ local function examine(self)
     return nil, findings
   end
   local m = model.build(description.copy(self.data)) -- what is built on it stays as it is now
+  split.examine(m)
   return m, m.findings
 end
 
@@ -60,6 +62,7 @@ function Topology:model()
     error(findings_text(self.data.name, findings), 2)
   end
   routing.add(m)
+  split.localize(m)
   return m
 end
 
@@ -85,7 +88,8 @@ end
 
 --- Bring it up: all or nothing.
 -- @tparam[opt] table opts `name`: make the namespaces visible as NAME.NODE for `ip netns exec`; `progress`: called
---   with how much is done and how much there is
+--   with how much is done and how much there is; `underlay`: the Namespace that the tunnels of a split topology run
+--   through (default: the calling thread's)
 -- @treturn Lab
 -- @raise where `check` finds mistakes, or with the node and the line of the description that failed
 -- @usage local lab <close> = topology.star { hosts = 3 }:up()

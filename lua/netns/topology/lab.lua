@@ -174,7 +174,7 @@ end
 
 local function set_ends(state, links, up_)
   for _, link in ipairs(links) do
-    for _, iface in ipairs { link.ia, link.ib } do
+    for _, iface in ipairs(link.ends) do
       state.spaces[iface.node.name].link:set { dev = iface.index, up = up_ }
     end
     link.cut = not up_ or nil
@@ -201,7 +201,11 @@ function methods.restore(self, a, b)
   local links = links_between(state, a, b, "restore")
   set_ends(state, links, true)
   for _, link in ipairs(links) do
-    mend.mend(state, { links = true, nodes = { [link.a.name] = true, [link.b.name] = true } })
+    local nodes = {}
+    for _, iface in ipairs(link.ends) do
+      nodes[iface.node.name] = true
+    end
+    mend.mend(state, { links = true, nodes = nodes })
   end
 end
 
@@ -218,7 +222,7 @@ function methods.impair(self, a, b, opts)
   local qdisc = plan.impairment(opts or {})
   for _, link in ipairs(links_between(state, a, b, "impair")) do
     link.bent = qdisc or false
-    for _, iface in ipairs { link.ia, link.ib } do
+    for _, iface in ipairs(link.ends) do
       up.impair(state.spaces[iface.node.name], iface.name, qdisc)
     end
   end
@@ -267,7 +271,7 @@ function methods.draw(self, format)
   local state = state_of(self)
   local down = {}
   for _, link in ipairs(state.plan.model.links) do
-    for _, iface in ipairs { link.ia, link.ib } do
+    for _, iface in ipairs(link.ends) do
       local now = state.spaces[iface.node.name].link:get(iface.index)
       down[link] = down[link] or not now or not now.up
     end

@@ -109,6 +109,7 @@ local function add_links(m)
     link.ia = add_iface(m, link.a, link.b, link.opts.name, link.path .. ".name")
     link.ib = add_iface(m, link.b, link.a, link.opts.to_name, link.path .. ".to_name")
     link.ia.peer, link.ib.peer = link.ib, link.ia
+    link.ends = { link.ia, link.ib } -- those that are here: see netns.topology.split
     link.ia.link, link.ib.link = link, link
     link.ia.given, link.ib.given = link.opts.address, link.opts.to_address
     link.ia.given_path, link.ib.given_path = link.path .. ".address", link.path .. ".to_address"

@@ -4,6 +4,7 @@ local core = require "netns.core"
 local description = require "netns.topology.description"
 local lab = require "netns.topology.lab"
 local literal = require "netns.topology.literal"
+local split = require "netns.topology.split"
 local up = require "netns.topology.up"
 local words = require "netns.topology.words"
 
@@ -11,7 +12,7 @@ local named = {}
 
 local function nothing() end
 
-local known = { name = "string", progress = "function" }
+local known = { name = "string", progress = "function", underlay = "userdata" }
 
 local function check_options(opts)
   for key, value in pairs(opts) do
@@ -30,7 +31,7 @@ end
 -- What a record says: the description, for who attaches, and the nodes that there may be, for who sweeps.
 local function write_record(record, data, others)
   local nodes = {}
-  for node in pairs(data.nodes) do
+  for node in pairs(split.own_nodes(data)) do
     nodes[node] = true
   end
   for node in pairs(others or {}) do
@@ -73,7 +74,7 @@ local function take_record(name, data)
     error(("up: a lab \"%s\" is up already"):format(name), 0)
   end
   local ok, err = pcall(function()
-    local there = has_names(name, data.nodes)
+    local there = has_names(name, split.own_nodes(data))
     if there then
       error(("up: there is a namespace \"%s\" already; netns.topology.sweep() removes what a dead lab left"):format(
         there), 0)
@@ -102,7 +103,7 @@ local function build(plan, opts, record)
   local function new_space(node)
     return core.new(name and space_name(name, node) or nil)
   end
-  local spaces, spawned = up.run(plan, new_space, opts.progress or nothing)
+  local spaces, spawned = up.run(plan, new_space, opts.progress or nothing, opts.underlay)
   local ok, result = pcall(lab.wrap, plan, spaces, spawned, {
     name = name,
     new_space = new_space,
@@ -131,7 +132,7 @@ function named.up(plan, data, opts)
   local ok, result = pcall(build, plan, opts, record)
   if not ok then
     if record then
-      let_go(record, opts.name, data.nodes)
+      let_go(record, opts.name, split.own_nodes(data))
     end
     error(result, 0)
   end

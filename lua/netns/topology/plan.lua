@@ -35,7 +35,23 @@ local function ends(link)
   return link.ia, link.ib
 end
 
+-- The device of a tunnel, whose other end is on another machine.
+local function plan_tunnel(step, link)
+  local iface, args = link.ends[1], {}
+  for key, value in pairs(link.tunnel) do
+    args[key] = value
+  end
+  args.name, args.index, args.mtu, args.altnames = iface.name, iface.index, link.opts.mtu, altnames(iface)
+  args.addrgenmode = iface.node.switch and "none" or nil
+  op(step.links, "link", "add", args, link.path)
+  step.links[#step.links].tunnel = true
+end
+
 local function plan_link(steps, link)
+  if link.tunnel then
+    plan_tunnel(steps[link.ends[1].node], link)
+    return
+  end
   local near, far = ends(link)
   local mtu = link.opts.mtu
   local addrgenmode = "none"
@@ -250,7 +266,7 @@ function plan.make(m)
     plan_link(steps, link)
     local q = plan.impairment(link.opts)
     if q then
-      for _, iface in ipairs { link.ia, link.ib } do
+      for _, iface in ipairs(link.ends) do
         local impair = steps[iface.node].impair
         impair[#impair + 1] = { iface = iface, qdisc = q, path = link.path }
       end

@@ -39,7 +39,7 @@ end
 -- Make a link of the plan again, from the end that makes it.
 local function remake(state, iface)
   local link = iface.link
-  local sides = { link.ia, link.ib }
+  local sides = link.ends
   for _, side in ipairs(sides) do -- a remnant of the pair, or something in its place
     delete_there(state.spaces[side.node.name], side.name, side.index)
   end

@@ -165,7 +165,17 @@ local function names_of(step)
   return names
 end
 
-local function link_command(name, args, prefix)
+-- Born in a namespace, by a request from the machine's own, which it sends and receives in.
+local function tunnel_command(name, args, prefix)
+  local list = { "ip", "link", "add", args.name, "index", args.index, "netns", prefix .. name, "mtu", args.mtu, "type",
+    args.type }
+  for _, key in ipairs { "id", "local", "remote", "dstport" } do
+    add_words(list, key, args[key])
+  end
+  return list
+end
+
+local function link_command(name, args, prefix, is_tunnel)
   local words_ = { "ip", "-n", prefix .. name, "link", "add", args.name, "index", args.index, "numtxqueues", 1,
     "numrxqueues", 1 }
   if args.type == "bridge" then
@@ -175,6 +185,7 @@ local function link_command(name, args, prefix)
     table.move({ "mtu", args.mtu }, 1, 2, #words_ + 1, words_)
   end
   table.move({ "type", args.type }, 1, 2, #words_ + 1, words_)
+  words_ = is_tunnel and tunnel_command(name, args, prefix) or words_
   local peer = args.peer
   if peer then
     table.move({ "peer", "name", peer.name, "index", peer.index, "numtxqueues", 1, "numrxqueues", 1, "netns",
@@ -249,7 +260,7 @@ function Plan:commands(prefix)
   end
   for _, step in ipairs(self.steps) do
     for _, o in ipairs(step.links) do
-      for _, text in ipairs(link_command(step.name, o.args, prefix)) do
+      for _, text in ipairs(link_command(step.name, o.args, prefix, o.tunnel)) do
         out[#out + 1] = text
       end
     end
