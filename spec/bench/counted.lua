@@ -73,9 +73,4 @@ works["nft rule, 20 at a time"] = function(n)
   end
 end
 
-works["ping"] = function(n)
-  local a = pair()
-  assert(a:ping("10.0.0.2", { count = n, interval = 0.001 }))
-end
-
 works[arg[1]](tonumber(arg[2]))

@@ -21,7 +21,6 @@ local works = {
   { "call", 1000, 4000 },
   { "run { \"true\" }", 10, 30, false },
   { "nft rule, 20 at a time", 100, 300, false },
-  { "ping", 50, 150, false },
 }
 
 local function run(tool, work, n)
