@@ -47,6 +47,24 @@ static bool unwinds(lua_State *L)
     return found;
 }
 
+/* A Scope on top of the stack: the one that the last call left in upvalue 3, or a new one. */
+static struct nsfd_scope *take_scope(lua_State *L)
+{
+    struct nsfd_scope *scope;
+
+    lua_pushvalue(L, lua_upvalueindex(3));
+    scope = lua_touserdata(L, -1);
+    if (scope) {
+        lua_pushnil(L);
+        lua_replace(L, lua_upvalueindex(3));
+        return scope;
+    }
+    lua_pop(L, 1);
+    scope = l_object(L, sizeof(*scope), L_SCOPE, 0);
+    scope->home = -1;
+    return scope;
+}
+
 /* ns:call(fn, ...): what fn returns, run inside the namespace. */
 static int l_ns_call(lua_State *L)
 {
@@ -58,8 +76,7 @@ static int l_ns_call(lua_State *L)
 
     luaL_checkany(L, 2);
     luaL_checkstack(L, 40, NULL); /* also for closing the Scope when there is no memory any more */
-    scope = l_object(L, sizeof(*scope), L_SCOPE, 0);
-    scope->home = -1;
+    scope = take_scope(L);
     lua_insert(L, 2);
     closing = unwinds(L);
     if (closing)
@@ -73,6 +90,7 @@ static int l_ns_call(lua_State *L)
     else
         status = lua_pcall(L, lua_gettop(L) - 3, LUA_MULTRET, 0);
     nsfd_leave(scope);
+    lua_copy(L, 2, lua_upvalueindex(3));
     return status == LUA_OK ? lua_gettop(L) - 2 : lua_error(L);
 }
 
@@ -166,7 +184,8 @@ void l_scope_open(lua_State *L)
     lua_getfield(L, -1, "Namespace");
     lua_getglobal(L, "pcall");
     lua_getglobal(L, "xpcall");
-    lua_pushcclosure(L, l_ns_call, 2);
+    lua_pushnil(L);
+    lua_pushcclosure(L, l_ns_call, 3);
     lua_setfield(L, -2, "call");
     lua_pushcfunction(L, l_ns_wrap);
     lua_setfield(L, -2, "wrap");
