@@ -435,13 +435,7 @@ function probe.matrix(nodes, how)
   local family = rawget(rest, "family")
   local matrix = setmetatable({ names = {}, failures = {}, pairs = 0, reached = 0 }, Matrix)
   local addresses, asked = {}, {}
-  if type(nodes) ~= "table" then
-    error(("matrix: a list of nodes expected, got %s"):format(type(nodes)), 2)
-  end
   for i, node in ipairs(nodes) do
-    if type(node) ~= "table" or type(node.name) ~= "string" or not node.netns then
-      error(("matrix: node %d must be { name =, netns =, address = }, got %s"):format(i, tostring(node)), 2)
-    end
     matrix.names[i], matrix[node.name] = node.name, {}
     if type(node.address) ~= "function" then
       addresses[node] = prepare("matrix", nil, node.address or node.netns, { family = family })

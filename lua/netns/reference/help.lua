@@ -1,12 +1,12 @@
 --- `netns.help`: explains functions, objects and names, from the reference.
 -- @module netns.reference.help
+local check = require "netns.check"
 local colour = require "netns.colour"
 local keys = require "netns.reference.keys"
 local live = require "netns.reference.live"
 local printing = require "netns.print"
 local prose = require "netns.reference.prose"
 local reference = require "netns.reference"
-local words = require "netns.topology.words"
 
 local help = {}
 
@@ -156,7 +156,7 @@ end
 local function owner_of(object)
   local book = reference.book()
   for _, module in ipairs(live.modules) do
-    if module.functions == object then
+    if rawequal(module.functions, object) then
       return book.by_owner[module.name]
     end
   end
@@ -279,19 +279,19 @@ function help.help(...)
   elseif type(x) == "string" then
     local text = by_name(x)
     if not text then
-      error(("help: nothing is known of \"%s\"%s"):format(x, words.hint(x, names())), 3)
+      check.refuse("help: nothing is known of %s%s", check.show(x), check.hint(x, names()))
     end
     return text
   elseif type(x) == "function" then
     local entry = reference.book().by_function[x]
     if not entry then
-      error("help: this function is not one of netns", 3)
+      check.refuse "help: this function is not one of netns"
     end
     return function_text(entry)
   end
   local owner = owner_of(x)
   if not owner then
-    error(("help: a function, an object or a name of netns expected, got %s"):format(type(x)), 3)
+    check.refuse("help: a function, an object or a name of netns expected, got %s", check.show(x))
   elseif owner.tag == "netns.Noun" then
     return noun_text(tostring(x):match "^%S+")
   end
