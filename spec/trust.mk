@@ -67,3 +67,25 @@ test-rootless: deps-test
 run-rootless: $(FAKE) $(BUILD)/fault/shim.so
 	$(Q)$(in_tree) CC='$(CC)' TIMEOUT='$(TIMEOUT)' spec/support/isolate spec/support/nobody \
 	    env NETNS_ROOTLESS=1 spec/support/run $(ARGS) $(SPEC)
+
+# --- threads: a Lua state in each, and what ThreadSanitizer says of it --------
+
+THREADS         ?= 8
+THREADS_SECONDS ?= 60
+TSAN            := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+run_threads      = $(in_tree) THREADS='$(THREADS)' THREADS_SECONDS='$(THREADS_SECONDS)' \
+                   spec/support/isolate sh -c 'spec/threads/run "$$@"; exit $$?' sh $(NETNS_BUILD)/threads
+
+.PHONY: test-threads test-tsan run-threads
+test-threads: deps-test
+	$(Q)$(MAKE) --no-print-directory run-threads
+
+test-tsan: deps-test
+	$(Q)$(MAKE) --no-print-directory BUILD=build/tsan CFLAGS='$(TSAN)' CC=gcc run-threads
+
+run-threads: all $(BUILD)/threads
+	$(Q)$(run_threads)
+
+$(BUILD)/threads: spec/threads/threads.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -fvisibility=default -rdynamic -pthread -o $@ $< $(shell $(PKG_CONFIG) --libs $(lua_pkg))
