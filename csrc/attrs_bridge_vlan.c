@@ -304,4 +304,5 @@ const struct noun noun_vlan = {
     .explode = explode,
     .deletion = deletion,
     .dump_family = AF_BRIDGE,
+    .counts = true,
 };

@@ -8,7 +8,8 @@
 extern struct codec_schema link_schema, addr_schema, route_schema, route_get_schema,
     route_hop_schema, rule_schema, neigh_schema, nexthop_schema, encap_mpls_schema, encap_ip_schema,
     encap_ip6_schema, encap_seg6_schema, encap_seg6local_schema, encap_xfrm_schema, fdb_schema,
-    bridge_vlan_schema, mdb_schema;
+    bridge_vlan_schema, mdb_schema, xfrm_state_schema, xfrm_policy_schema, xfrm_tmpl_schema,
+    xfrm_selector_schema, xfrm_limits_schema, xfrm_encap_schema;
 
 void kind_forget(struct codec_dec *dec, const char *key)
 {
@@ -122,6 +123,8 @@ struct codec_schema *const codec_schemas[] = {
     &vxlan_schema, &geneve_schema, &bareudp_schema, &gtp_schema, &amt_schema,
     &gre_schema, &ip6gre_schema, &ipip_schema, &sit_schema, &ip6tnl_schema, &vti_schema, &vti6_schema, &xfrm_schema,
     &wireguard_schema, &wireguard_peer_schema,
+    &xfrm_state_schema, &xfrm_policy_schema, &xfrm_tmpl_schema, &xfrm_selector_schema, &xfrm_limits_schema,
+    &xfrm_encap_schema,
 };
 // clang-format on
 const size_t codec_schemas_count = ARRAY_LEN(codec_schemas);

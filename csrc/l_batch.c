@@ -19,9 +19,10 @@ struct batch_dev {
     int ifindex;
 };
 
-/* Messages for one namespace. */
+/* Messages for one namespace, by one protocol. */
 struct outbox {
     struct l_ns *ns;
+    int protocol;
     struct bytes messages;
     struct bytes origins; /* struct origin, one for each message */
     size_t count;
@@ -100,7 +101,7 @@ static int deliver(lua_State *L, struct l_batch *b, struct outbox *box, struct n
         return 0;
     if (box->ns->fd < 0)
         return nserr_arg(e, "batch: a namespace it concerns was closed meanwhile");
-    s = l_session(L, box->ns, e);
+    s = l_session_of(L, box->ns, box->protocol, e);
     if (!s)
         return -EIO;
     err = rtnl_batch(s, box->messages.data, box->messages.len, box->count, keep_failure, &d, &done,
@@ -161,20 +162,22 @@ static int flush(lua_State *L, int batch_idx, struct l_batch *b, struct nserr *e
 
 /* Collecting -------------------------------------------------------------------------------- */
 
-static struct outbox *outbox_for(struct l_batch *b, struct l_ns *ns)
+static struct outbox *outbox_for(struct l_batch *b, struct l_ns *ns, int protocol)
 {
     struct outbox *grown;
 
-    if (!ns || ns == b->ns)
+    if (!ns)
+        ns = b->ns;
+    if (ns == b->ns && protocol == NETLINK_ROUTE)
         return &b->own;
     for (size_t i = 0; i < b->others_count; i++)
-        if (b->others[i].ns == ns)
+        if (b->others[i].ns == ns && b->others[i].protocol == protocol)
             return &b->others[i];
     grown = realloc(b->others, (b->others_count + 1) * sizeof(*grown));
     if (!grown)
         return NULL;
     b->others = grown;
-    grown[b->others_count] = (struct outbox){.ns = ns};
+    grown[b->others_count] = (struct outbox){.ns = ns, .protocol = protocol};
     return &grown[b->others_count++];
 }
 
@@ -191,7 +194,7 @@ static uint32_t verb_number(struct l_batch *b, const char *name)
 int l_batch_take(struct l_op *op, struct l_ns *target, bool first)
 {
     struct l_batch *b = op->n->batch;
-    struct outbox *box = outbox_for(b, target);
+    struct outbox *box = outbox_for(b, target, op->n->noun->protocol);
     struct nlmsghdr *h = l_op_message(op);
     struct origin origin = {.noun = op->n->noun, .verb = verb_number(b, strchr(op->name, ' ') + 1)};
 

@@ -83,6 +83,8 @@ static void make_request(lua_State *L, struct l_op *op, struct codec_msg *m, boo
         if (a)
             memset(nla_data(a), 0, sizeof(uint32_t));
     }
+    if (noun->bare_dump)
+        m->len = NLMSG_HDRLEN;
     h->nlmsg_len = (uint32_t)m->len;
 }
 
@@ -194,9 +196,8 @@ static struct bytes *dump(lua_State *L, struct l_op *op, bool *stats)
         l_misuse(L, "%s: a batch only collects changes", op->name);
     make_request(L, op, &m, stats);
     all = l_bytes(L);
-    if ((op->n->noun->scattered
-             ? l_tc_dump(op, (struct nlmsghdr *)buf, all, &f)
-             : rtnl_dump(l_op_session(op), (struct nlmsghdr *)buf, all, &f)) != 0) {
+    if ((op->n->noun->scattered ? l_tc_dump(op, (struct nlmsghdr *)buf, all, &f)
+                                : rtnl_dump(l_op_wire(op), (struct nlmsghdr *)buf, all, &f)) != 0) {
         /* a strict kernel refuses to dump what belongs to a link that is not there */
         l_op_fault(op, 0, &f);
         l_op_raise(op);
@@ -408,7 +409,7 @@ static int l_noun_each(lua_State *L)
     lua_newtable(L);
     lua_setiuservalue(L, -2, 4);
     l_op_session(&op); /* is it open still? */
-    each->own = rtnl_open(n->ns->fd, NETLINK_ROUTE, &op.e);
+    each->own = rtnl_open(n->ns->fd, n->noun->protocol, &op.e);
     if (!each->own)
         return l_op_raise(&op);
     if (rtnl_dump_start(each->own, (struct nlmsghdr *)buf, &f) != 0) {
@@ -513,7 +514,7 @@ static int l_noun_flush(lua_State *L)
         return l_misuse(L, "vlan flush: to delete some VLANs, use del{ dev =, vid = \"10-20\" }");
     l_decoder_begin(&d, L, n->ns);
     count = to_deletions(L, n->noun, &d, all);
-    if (rtnl_batch(l_op_session(&op), all->data, all->len, count, flush_fault, &flush, &done, &f) !=
+    if (rtnl_batch(l_op_wire(&op), all->data, all->len, count, flush_fault, &flush, &done, &f) !=
         0) {
         l_op_fault(&op, 0, &f);
         return l_op_raise(&op);

@@ -2,14 +2,15 @@
  * netns.Noun: add, replace, set, del and get, the same for every rtnetlink noun. */
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/xfrm.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "l_rtnl.h"
 
-static const struct noun *const nouns[] = {&noun_link,  &noun_addr,    &noun_route, &noun_rule,
-                                           &noun_neigh, &noun_nexthop, &noun_fdb,   &noun_vlan,
-                                           &noun_mdb,   &noun_qdisc,   &noun_class};
+static const struct noun *const nouns[] = {
+    &noun_link, &noun_addr, &noun_route, &noun_rule,  &noun_neigh,      &noun_nexthop,    &noun_fdb,
+    &noun_vlan, &noun_mdb,  &noun_qdisc, &noun_class, &noun_xfrm_state, &noun_xfrm_policy};
 
 const struct noun *l_noun_by_name(const char *name)
 {
@@ -47,11 +48,19 @@ static int send_one(struct l_op *op, int idx)
 {
     struct rtnl_fault f;
     struct l_ns *target = op->enc.target ? op->enc.target : op->n->ns;
-    struct rtnl *s = l_session(op->L, target, &op->e);
+    struct rtnl *s = l_session_of(op->L, target, op->n->noun->protocol, &op->e);
+    int err;
 
     if (!s)
         return op->e.code ? -op->e.code : -EINVAL;
-    return rtnl_ack(s, l_op_message(op), NULL, &f) == 0 ? 0 : l_op_fault(op, idx, &f);
+    err = rtnl_ack(s, l_op_message(op), NULL, &f);
+    if (err == -ESRCH && op->enc.verb == CODEC_ADD &&
+        l_op_message(op)->nlmsg_type == XFRM_MSG_UPDSA &&
+        op->n->noun == &noun_xfrm_state) { /* replace, and it is not there yet */
+        l_op_message(op)->nlmsg_type = XFRM_MSG_NEWSA;
+        err = rtnl_ack(s, l_op_message(op), NULL, &f);
+    }
+    return err == 0 ? 0 : l_op_fault(op, idx, &f);
 }
 
 /* The link was created, but not all of it: take it back. */
@@ -157,6 +166,8 @@ static int run(struct l_op *op, int idx, const struct verb *v)
     if (err)
         return err;
     if (op->n->batch) {
+        if (noun == &noun_xfrm_state && v->kind == CODEC_ADD && v->flags & NLM_F_REPLACE)
+            return nserr_arg(&op->e, "%s: not in a batch: del, then add", op->name);
         err = l_batch_take(op, NULL, true);
         if (!err && noun == &noun_link)
             l_batch_note_link(op, idx);

@@ -189,6 +189,15 @@ struct rtnl *l_op_session(struct l_op *op)
     return s;
 }
 
+struct rtnl *l_op_wire(struct l_op *op)
+{
+    struct rtnl *s = l_session_of(op->L, op->n->ns, op->n->noun->protocol, &op->e);
+
+    if (!s)
+        l_op_raise(op);
+    return s;
+}
+
 int l_op_raise(struct l_op *op)
 {
     nserr_context(&op->e, op->name, NULL, op->n->ns->label);

@@ -48,6 +48,8 @@ const struct noun *l_noun_by_name(const char *name);
 
 /* The session, good until Lua runs (l_session). Raises. */
 struct rtnl *l_op_session(struct l_op *op);
+/* The session of the noun's own protocol; the former is for names of links. */
+struct rtnl *l_op_wire(struct l_op *op);
 /* Open the session and start; raises. */
 void l_op_begin(struct l_op *op, lua_State *L, const struct l_noun *n, const char *verb,
                 enum codec_verb kind);

@@ -10,7 +10,7 @@ require "netns.wait"
 local facts = {}
 
 local nouns = { "link", "addr", "route", "rule", "neigh", "nexthop", "qdisc", "class", "filter", "fdb", "vlan",
-  "mdb" }
+  "mdb", "xfrm_state", "xfrm_policy" }
 local filters = { route = { table = "all" } }
 
 --- Everything about the namespace, as plain data without handles.
@@ -50,6 +50,8 @@ local identity = {
   filter = { "dev", "parent", "priority", "handle" },
   fdb = { "dev", "lladdr", "vlan", "dst", "self" },
   mdb = { "dev", "port", "grp", "src", "vid" },
+  xfrm_state = { "dst", "proto", "spi", "mark" },
+  xfrm_policy = { "src", "dst", "dir", "proto", "sport", "dport", "priority", "mark", "if_id" },
   vlan = { "dev", "vid" },
   socket = { "proto", "family", "src", "sport", "dst", "dport" },
 }
@@ -60,6 +62,7 @@ local volatile = {
   addr = { "valid_lft", "preferred_lft" },
   route = { "expires" },
   mdb = { "timer" },
+  xfrm_policy = { "index" },
   neigh = { "used", "confirmed", "updated", "refcnt", "probes" },
   socket = { "inode", "recv_q", "send_q" },
 }

@@ -21,6 +21,10 @@ printing.columns = {
   fdb = { "lladdr", "dev", "vlan", "dst", "port", "vni", "via", "nhid", "master", "self", "state", "sticky",
     "extern_learn" },
   vlan = { "dev", "vid", "pvid", "untagged", "state", "tunnel_id", "stats" },
+  xfrm_state = { "src", "dst", "proto", "spi", "mode", "reqid", "if_id", "mark", "replay_window", "esn", "encap",
+    "sel" },
+  xfrm_policy = { "src", "dst", "proto", "sport", "dport", "dev", "dir", "action", "priority", "if_id", "mark",
+    "tmpl" },
   mdb = { "dev", "port", "grp", "src", "vid", "state", "filter_mode", "source_list", "proto", "timer" },
   nexthop = { "id", "group", "via", "dev", "blackhole", "proto", "scope" },
   qdisc = { "kind", "handle", "dev", "parent", "delay", "jitter", "loss", "loss_gemodel", "loss_state", "duplicate",
@@ -34,6 +38,7 @@ local usual = {
   rule = { action = "lookup" },
   addr = { valid_lft = "forever" },
   vlan = { state = "forwarding" },
+  xfrm_policy = { action = "allow", priority = 0 },
   link = { qdisc = "noqueue" },
 }
 
