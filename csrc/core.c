@@ -28,6 +28,7 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_monitor_open,
         l_packet_open,
         l_capture_open,
+        l_socket_open,
         l_diag_open,
         l_nft_trace_open,
     };

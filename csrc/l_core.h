@@ -89,9 +89,10 @@ void l_monitor_open(lua_State *L);
 void l_diag_open(lua_State *L);
 void l_nft_trace_open(lua_State *L);
 
-/* l_packet.c, l_capture.c */
+/* l_packet.c, l_capture.c, l_socket.c */
 void l_packet_open(lua_State *L);
 void l_capture_open(lua_State *L);
+void l_socket_open(lua_State *L);
 
 /* l_tun.c, l_wireguard.c */
 void l_tun_open(lua_State *L);

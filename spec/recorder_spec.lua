@@ -89,7 +89,8 @@ describe("a flight recorder", function()
   it("writes them down, for tshark", function()
     sh.with_dir(function(dir)
       local left = net.r.link:get "left"
-      local rec <close> = netns.record { { link = eth, name = "a/eth" }, { link = left, name = "r/eth" }, filter = "icmp" }
+      local rec <close> = netns.record { { link = eth, name = "a/eth" }, { link = left, name = "r/eth" },
+        filter = "icmp" }
       assert(a:ping("10.0.2.2", { count = 5, interval = 0.001 }))
       local file = dir .. "/x.pcapng"
       local count = rec:save(file)

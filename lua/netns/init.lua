@@ -27,6 +27,7 @@ local facts = require "netns.facts"
 require "netns.monitor"
 local probe = require "netns.probe"
 local recorder = require "netns.recorder"
+require "netns.sockets"
 require "netns.wait"
 
 local netns = {

@@ -312,6 +312,36 @@
 -- @tfield table dns `nameservers`, `search` ...
 -- @usage local eth0 <close> = netns.cni.exec("pods", ns)
 
+--- A TCP or UDP socket of a namespace: a descriptor with an owner, to be handed to a socket library.
+-- @type Socket
+-- @usage local server <close> = ns:tcp_listen(80)
+
+--- The descriptor, non-blocking and close-on-exec. It stays the Socket's own.
+-- @function Socket:fd
+-- @treturn integer
+-- @usage poll(sock:fd())
+
+--- Give the descriptor away: whoever takes it closes it. The Socket is closed then.
+-- @function Socket:release
+-- @treturn integer
+-- @usage local object = library.fdopen(sock:release())
+
+--- The address and the port that it is bound to.
+-- @function Socket:name
+-- @treturn string address
+-- @treturn integer port
+-- @usage local address, port = server:name()
+
+--- The address and the port that it is connected to.
+-- @function Socket:peer
+-- @treturn ?string address
+-- @treturn ?integer port
+-- @usage local address, port = sock:peer()
+
+--- Close it. Twice is fine.
+-- @function Socket:close
+-- @usage sock:close()
+
 --- The packets' end of a TUN or TAP device.
 -- @type Tun
 -- @usage local tap <close> = ns:tun { mode = "tap" }

@@ -34,6 +34,15 @@ local function core_methods(tag)
   return type(methods) == "table" and methods or {}
 end
 
+-- Methods but one, which is for the library itself.
+local function without(methods, name)
+  local rest = {}
+  for key, method in pairs(methods) do
+    rest[key] = key ~= name and method or nil
+  end
+  return rest
+end
+
 local function class(name, methods, opts)
   opts = opts or {}
   live.classes[#live.classes + 1] = { name = name, tag = opts.tag or "netns." .. name,
@@ -51,6 +60,7 @@ class("Capture", capture.methods)
 class("Packet", {})
 class("Recorder", recorder.methods)
 class "Tun"
+class("Socket", without(core_methods "netns.Socket", "connected"))
 class("Nft", require "netns.nft")
 class("NftNoun", handle.noun_methods)
 class("Handle", handle.common)
@@ -71,7 +81,7 @@ class("Attachment", require "netns.cni.exec".methods, { tag = "netns.cni.Attachm
 
 --- Modules whose opening comments are texts of their own: what methods of several classes have in common.
 live.topics = { "netns.process", "netns.wait", "netns.monitor", "netns.capture", "netns.recorder",
-  "netns.probe", "netns.explain", "netns.sysctl",
+  "netns.probe", "netns.sockets", "netns.explain", "netns.sysctl",
   "netns.nft", "netns.nft.handle", "netns.nft.monitor", "netns.topology.description" }
 
 return live
