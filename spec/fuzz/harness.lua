@@ -137,6 +137,12 @@ end
 package.path = "lua/?.lua;lua/?/init.lua;" .. package.path
 package.loaded["netns.core"] = core
 
+--- A packet, decoded and as a line.
+function harness.packet(bytes, first)
+  local line = require("netns.packet").line(core.packet(bytes, first))
+  assert(type(line) == "string")
+end
+
 -- What Lua itself says where a program has a mistake; what our modules say is none of these.
 local mistakes = { "attempt to ", "bad argument #", "stack overflow", "string slice too long" }
 

@@ -200,3 +200,37 @@ end
 write("literal", "words", [==[-- a comment
 return { a = 'x\u{e9}\065\x41\z
   y', [1] = 0x1p4, [-2.5e3] = true; "list", [[long]], --[=[ inner ]=] { {} }, nodes = { h = { kind = "host" } } }]==])
+
+-- packets: a byte for what they begin with, one of each kind, and what rarely happens by hand
+local kinds = {}
+do
+  local cap <close> = netns.capture { ns.link:get "lo", ns.link:get "e0" }
+  ns:ping "127.0.0.1"
+  ns:ping("::1", { size = 8 })
+  ns:ping("10.0.0.99", { timeout = 0.05 }) -- ARP
+  ns:ping("fd00::99", { timeout = 0.05 }) -- neighbour discovery
+  ns:reach("127.0.0.1", { tcp = 9 })
+  ns:reach("127.0.0.1", { udp = 9 })
+  ns:reach("::1", { udp = 9 })
+  for p in cap:each(0.2) do
+    local last = p.layers[#p.layers]
+    local kind = last.header .. (last.type or last.op or "")
+    if not kinds[kind] then
+      kinds[kind] = true
+      write("packet", kind, "\0" .. p.bytes)
+      write("packet", "ip " .. kind, "\1" .. p.bytes:sub(15))
+    end
+  end
+end
+local udp, addresses = string.pack(">I2I2I2I2", 1, 2, 8, 0), ("\2"):rep(32)
+local function ipv6(next_header, payload)
+  return "\1" .. string.pack(">I4I2BB", 0x60000000, #payload, next_header, 64) .. addresses .. payload
+end
+local function zeros(n)
+  return ("\0"):rep(n)
+end
+write("packet", "extensions", ipv6(0, "\43\0" .. zeros(6) .. "\60\1" .. zeros(14) .. "\17\0" .. zeros(6) .. udp))
+write("packet", "fragment", ipv6(44, "\17\0\0\1\0\0\0\7" .. udp))
+write("packet", "authentication", ipv6(51, "\17\4" .. zeros(22) .. udp))
+write("packet", "tunnel", ipv6(41, ipv6(17, udp):sub(2)))
+write("packet", "vlans", "\0" .. ("\2"):rep(12) .. "\x88\xa8\0\7\x81\0\0\7" .. "\8\6" .. zeros(28))
