@@ -392,13 +392,27 @@ static int l_ns__newindex(lua_State *L)
     return l_misuse(L, "a Namespace has no field \"%s\" to assign to", luaL_tolstring(L, 2, NULL));
 }
 
+/* core.own_name(ns): its name goes with the handle, as if this had made it. */
+static int l_netns_own_name(lua_State *L)
+{
+    struct l_ns *ns = l_ns_check(L, 1);
+
+    luaL_argcheck(L, ns->name, 1, "a namespace that was opened by name expected");
+    ns->owns_name = 1;
+    return 0;
+}
+
 void l_netns_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"new", l_netns_new},           {"open", l_netns_open_one},
-        {"current", l_netns_current},   {"list", l_netns_list},
-        {"delete", l_netns_delete},     {"is_open", l_netns_is_open},
-        {"rootless", l_netns_rootless}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"new", l_netns_new},
+                                         {"open", l_netns_open_one},
+                                         {"current", l_netns_current},
+                                         {"list", l_netns_list},
+                                         {"delete", l_netns_delete},
+                                         {"is_open", l_netns_is_open},
+                                         {"rootless", l_netns_rootless},
+                                         {"own_name", l_netns_own_name},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", l_ns_close}, {"pids", l_ns_pids}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_ns__gc},
                                     {"__close", l_ns_close},

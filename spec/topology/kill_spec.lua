@@ -64,4 +64,48 @@ describe("a script killed at a random moment", function()
   teardown(function()
     here:close()
   end)
+
+  it(("leaves what another takes over, whole, with its processes, %d times"):format(rounds), function()
+    for i = 1, rounds do
+      kill_once("heir", 1 + i % 7, (i % 10) * 0.003)
+      local ok, lab = pcall(topology.attach, "heir", { own = true })
+      if not ok then -- it was closed, or had not begun
+        assert.equal('attach: there is no lab "heir"', lab)
+      else
+        assert.equal(0, #lab:diff())
+        assert.is_true(lab:ping_all().ok)
+        assert.error_matches(function() topology.attach("heir", { own = true }) end,
+          'the owner of the lab "heir" lives')
+        lab:apply(topology.dumbbell { left = 2, right = 1 })
+        assert.is_truthy(lab.h1:ping(lab.h3))
+        lab:close()
+      end
+      topology.sweep()
+      assert.same({}, netns.list())
+      assert.same({}, topology.sweep())
+    end
+  end)
+
+  it("leaves processes that start anew, and nothing of those that ran", function()
+    local code = [[
+      local t = require("netns.topology").pair()
+      t:node "h1":run({ "sleep", "1001" })
+      local lab = t:up { name = "heir" }
+      lab.h2:spawn { "sleep", "1002" }
+      print "up"
+      io.read "a"]]
+    local p <close> = here:spawn({ lua, "-e", code }, { mounts = false, stderr = "inherit" })
+    assert.equal("up", p:read("l", 20))
+    local first = sh.run("pgrep -f '^sleep 1001'")
+    p:kill "KILL"
+    p:wait(20)
+    local lab <close> = topology.attach("heir", { own = true })
+    assert.not_equal(first, sh.run("pgrep -f '^sleep 1001'"))
+    assert.equal(1, #lab.h1:pids())
+    sh.eventually(function() return #lab.h2:pids() == 0 end)
+    lab:close()
+    assert.same({}, netns.list())
+    assert.error_matches(function() topology.attach("heir", { own = true }) end, 'there is no lab "heir"')
+    assert.error_matches(function() topology.attach("heir", { own = 1 }) end, "own must be a boolean, got 1")
+  end)
 end)

@@ -131,11 +131,14 @@ end
 
 --- The live lab of that name, brought up by another process. Closing it does not bring it down.
 -- @tparam string name
+-- @tparam[opt] table opts `own = true`: where the other process is dead, the lab becomes this one's. What still runs in
+--   it is ended, what is not as described (half made, perhaps) is mended, its processes are started, and closing it
+--   brings it down
 -- @treturn Lab
 -- @raise netns.Error, ENOENT where there is no lab of that name
 -- @usage local lab <close> = topology.attach "lab1"
-function topology.attach(name)
-  return require("netns.topology.named").attach(name)
+function topology.attach(name, opts)
+  return require("netns.topology.named").attach(name, opts)
 end
 
 return topology

@@ -1,9 +1,11 @@
 --- Labs up: anonymous, or with names that others can see; and what dead owners left.
 -- @module netns.topology.named
+local check = require "netns.check"
 local core = require "netns.core"
 local description = require "netns.topology.description"
 local lab = require "netns.topology.lab"
 local literal = require "netns.topology.literal"
+local mend = require "netns.topology.mend"
 local split = require "netns.topology.split"
 local up = require "netns.topology.up"
 local words = require "netns.topology.words"
@@ -98,15 +100,13 @@ local function let_go(record, name, nodes)
   end
 end
 
-local function build(plan, opts, record)
-  local name = opts.name
-  local function new_space(node)
-    return core.new(name and space_name(name, node) or nil)
-  end
-  local spaces, spawned = up.run(plan, new_space, opts.progress or nothing, opts.underlay)
-  local ok, result = pcall(lab.wrap, plan, spaces, spawned, {
+-- What a Lab that owns its namespaces can do with them.
+local function owner(name, record)
+  return {
     name = name,
-    new_space = new_space,
+    new_space = function(node)
+      return core.new(name and space_name(name, node) or nil)
+    end,
     release = record and function(all_gone)
       if all_gone then
         record:remove()
@@ -117,7 +117,13 @@ local function build(plan, opts, record)
     note = record and function(data, others)
       write_record(record, data, others)
     end,
-  })
+  }
+end
+
+local function build(plan, opts, record)
+  local rights = owner(opts.name, record)
+  local spaces, spawned = up.run(plan, rights.new_space, opts.progress or nothing, opts.underlay)
+  local ok, result = pcall(lab.wrap, plan, spaces, spawned, rights)
   if not ok then
     pcall(up.down, spaces, spawned)
     error(result, 0)
@@ -143,19 +149,23 @@ local function is_absent(err)
   return getmetatable(err) == core.Error and err.code == "ENOENT"
 end
 
+local function end_processes(ns)
+  local pids = ns:pids()
+  if #pids > 0 then
+    local argv = { "kill", "-9" }
+    for _, pid in ipairs(pids) do
+      argv[#argv + 1] = tostring(pid)
+    end
+    ns:run(argv, { mounts = false })
+  end
+end
+
 -- End what runs inside, then remove the name; fine where it is gone.
 local function remove_space(name)
   local ok, ns = pcall(core.open, name)
   if ok then
     local held <close> = ns
-    local pids = held:pids()
-    if #pids > 0 then
-      local argv = { "kill", "-9" }
-      for _, pid in ipairs(pids) do
-        argv[#argv + 1] = tostring(pid)
-      end
-      held:run(argv, { mounts = false })
-    end
+    end_processes(held)
   elseif not (is_absent(ns) or tostring(ns):find "is not a network namespace") then
     error(ns, 0)
   end
@@ -198,10 +208,68 @@ function named.sweep()
   return swept
 end
 
+-- The namespaces of a plan that are there, with nothing running in them; new ones for the others.
+local function take_spaces(plan, rights, spaces)
+  for _, step in ipairs(plan.steps) do
+    local name = space_name(rights.name, step.name)
+    local ok, ns = pcall(core.open, name)
+    if not ok then
+      remove_space(name)
+      ns = rights.new_space(step.name)
+    end
+    spaces[step.name] = ns
+    end_processes(ns)
+  end
+end
+
+--- A lab whose owner is dead becomes ours.
+function named.adopt(name)
+  local record = core.record(name, false)
+  if not record then
+    local _, found = pcall(core.read_record, name)
+    error((type(found) == "string" and "attach: the owner of the lab \"%s\" lives" or "attach: there is no lab \"%s\"")
+      :format(name), 0)
+  end
+  local spaces, spawned, rights = {}, {}, owner(name, record)
+  local ok, result = pcall(function()
+    local content = read_record(name)
+    if not content then
+      error(("attach: there is no lab \"%s\""):format(name), 0)
+    end
+    local plan = description.from(content.description):plan()
+    for _, node in ipairs(content.nodes) do -- what it was about to make, or to let go
+      if not plan.by_name[node] then
+        remove_space(space_name(name, node))
+      end
+    end
+    take_spaces(plan, rights, spaces)
+    mend.mend { plan = plan, spaces = spaces, spawned = spawned }
+    return plan
+  end)
+  for _, ns in pairs(spaces) do
+    if ok then
+      core.own_name(ns)
+    else
+      pcall(ns.close, ns) -- the names stay, for another try or a sweep
+    end
+  end
+  if not ok then
+    pcall(up.close_all, "processes", spawned)
+    record:close()
+    error(result, 0)
+  end
+  return lab.wrap(result, spaces, spawned, rights)
+end
+
+local attach_options = { own = "boolean" }
+
 --- A lab that another process brought up.
-function named.attach(name)
+function named.attach(name, opts)
   if type(name) ~= "string" then
-    error(("attach: the name of a lab expected, got %s"):format(type(name)), 3)
+    check.refuse("attach: the name of a lab expected, got %s", check.show(name))
+  end
+  if check.options(opts, attach_options, "attach").own then
+    return named.adopt(name)
   end
   local content = read_record(name)
   if not content then
