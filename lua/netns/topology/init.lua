@@ -129,6 +129,14 @@ function topology.sweep()
   return require("netns.topology.named").sweep()
 end
 
+--- The named labs of this machine.
+-- @treturn {table,...} `name`, and `owned`: whether the process lives that it belongs to; `attach` with `own` takes
+--   over those of the dead, and `sweep` removes them
+-- @usage for _, lab in ipairs(topology.list()) do print(lab.name, lab.owned) end
+function topology.list()
+  return require("netns.topology.named").list()
+end
+
 --- The live lab of that name, brought up by another process. Closing it does not bring it down.
 -- @tparam string name
 -- @tparam[opt] table opts `own = true`: where the other process is dead, the lab becomes this one's. What still runs in

@@ -208,6 +208,24 @@ function named.sweep()
   return swept
 end
 
+--- The named labs of this machine.
+-- @treturn {table,...} `name`, and `owned`: whether the process lives that it belongs to
+function named.list()
+  local list = {}
+  for _, name in ipairs(core.records()) do
+    local ok, record = pcall(core.record, name, false)
+    local dead = ok and record
+    if dead then
+      record:close()
+    end
+    list[#list + 1] = { name = name, owned = not dead }
+  end
+  table.sort(list, function(a, b)
+    return a.name < b.name
+  end)
+  return list
+end
+
 -- The namespaces of a plan that are there, with nothing running in them; new ones for the others.
 local function take_spaces(plan, rights, spaces)
   for _, step in ipairs(plan.steps) do
