@@ -202,7 +202,7 @@ return { a = 'x\u{e9}\065\x41\z
   y', [1] = 0x1p4, [-2.5e3] = true; "list", [[long]], --[=[ inner ]=] { {} }, nodes = { h = { kind = "host" } } }]==])
 
 -- packets: a byte for what they begin with, one of each kind, and what rarely happens by hand
-local kinds = {}
+local written = {}
 do
   local cap <close> = netns.capture { ns.link:get "lo", ns.link:get "e0" }
   ns:ping "127.0.0.1"
@@ -215,8 +215,8 @@ do
   for p in cap:each(0.2) do
     local last = p.layers[#p.layers]
     local kind = last.header .. (last.type or last.op or "")
-    if not kinds[kind] then
-      kinds[kind] = true
+    if not written[kind] then
+      written[kind] = true
       write("packet", kind, "\0" .. p.bytes)
       write("packet", "ip " .. kind, "\1" .. p.bytes:sub(15))
     end
