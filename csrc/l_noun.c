@@ -389,12 +389,30 @@ static int l_noun_property(lua_State *L)
     return 1;
 }
 
+/* core.noun_info(noun): its name, its Namespace, the index of the link that it belongs to (or nil),
+ * the Batch that it collects for (or nil). */
+static int l_noun_info(lua_State *L)
+{
+    struct l_noun *n = luaL_checkudata(L, 1, L_NOUN);
+
+    lua_pushstring(L, n->noun->name);
+    lua_getiuservalue(L, 1, 1);
+    if (n->ifindex)
+        lua_pushinteger(L, n->ifindex);
+    else
+        lua_pushnil(L);
+    lua_getiuservalue(L, 1, 2);
+    return 4;
+}
+
 void l_noun_open(lua_State *L)
 {
     static const luaL_Reg meta[] = {
         {"__tostring", l_noun__tostring}, {"__newindex", l_noun__newindex}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"get", l_noun_get}, {NULL, NULL}};
 
+    lua_pushcfunction(L, l_noun_info);
+    lua_setfield(L, -2, "noun_info");
     l_op_open(L);
     l_decode_open(L);
     l_class(L, L_NOUN, methods, meta);

@@ -93,6 +93,18 @@ describe("everything public", function()
     assert_none(found)
   end)
 
+  it("is all of the modules that are within netns", function()
+    local known = {}
+    for _, module in ipairs(live.modules) do
+      known[module.functions] = true
+    end
+    for name, value in pairs(netns) do
+      if type(value) == "table" then
+        assert.is_true(known[value], name)
+      end
+    end
+  end)
+
   it("says what it raises where the kernel may refuse", function()
     for _, name in ipairs { "netns.new", "netns.open", "Noun:add", "Link:set", "Namespace:run", "Nft:run" } do
       assert.matches("netns.Error", book.by_name[name].doc.raises[1])

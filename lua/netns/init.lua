@@ -85,6 +85,17 @@ function netns.try(fn, ...)
   return finish(pcall(fn, ...))
 end
 
+--- Show every operation as the command that does the same, as it happens.
+-- The lines are a script that builds the same network; namespaces without a name get one. What the library asks for
+-- itself, and what probes do, does not appear. While nobody traces, it costs nothing.
+-- @tparam[opt] file|function out where to: a file, an object with a method `write`, a function that is called with each
+--   line; nil stops it
+-- @usage netns.trace(io.stderr)
+--   netns.trace(nil)
+function netns.trace(out)
+  require("netns.trace").set(netns, out)
+end
+
 --- Explain a function, an object, or a name, from the reference.
 -- @param[opt] x a function or object of this module, or a name: of a module or class ("Namespace"), of a function or
 --   method ("topology.star", "Namespace:run", or just "run"), of a noun ("route"), its verb ("route:add"), a key

@@ -24,6 +24,7 @@ wireguard.genkey = core.wireguard.genkey
 -- @function genpsk
 -- @treturn string base64
 -- @raise a netns.Error if the kernel has no random numbers
+-- @usage local secret = netns.wireguard.genpsk()
 wireguard.genpsk = core.wireguard.genpsk
 
 --- The public key of a private key, worked out by the kernel: on a WireGuard device in a namespace made for this call.

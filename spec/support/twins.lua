@@ -1,5 +1,5 @@
---- The three-way check of a noun: what we make, what `ip` makes and what is made from our list are
--- the same, as `ip -j -d` sees them and as we list them.
+--- The check of a noun: what we make, what `ip` makes, what the command that we say makes, and what is made from
+-- our list are the same, as `ip -j -d` sees them and as we list them.
 --
 --    twins.describe {
 --      noun = "route",
@@ -11,6 +11,7 @@
 --      },
 --    }
 local busted = require "busted"
+local commands = require "netns.command"
 local features = require "spec.support.features"
 local netns = require "netns"
 local sh = require "spec.support.sh"
@@ -163,6 +164,16 @@ local function check(spec, args, command, case)
     if not (spec.made_by_kernel and spec.made_by_kernel(row)) then
       copy[spec.noun]:add(row)
     end
+  end
+  if not case.no_command then
+    local told <close> = ground(spec, "told") -- luacheck: ignore
+    for _, setup in ipairs(case.setup or {}) do
+      sh.run("ip -n told " .. setup)
+    end
+    for _, line in ipairs(commands.of(commands.context "told", spec.noun, "add", args)) do
+      sh.run(line)
+    end
+    assert_same_rows(seen_by_ip(spec, "ours"), seen_by_ip(spec, "told"), ip_volatile, "ours and the command's")
   end
   assert_same_rows(listed(spec, ours), listed(spec, copy), volatile, "the list and its copy's")
   assert_same_rows(seen_by_ip(spec, "ours"), seen_by_ip(spec, "copy"), ip_volatile, "ours and its copy, seen by ip,")

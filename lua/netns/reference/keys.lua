@@ -81,7 +81,8 @@ end
 function keys.nested(noun)
   local found = {}
   for _, name in ipairs(keys.tables()) do
-    local owner = words.within[name] or name:match "^(%S+) "
+    local first = name:match "^(%S+) "
+    local owner = first and (words.within[first] or first)
     if not of_noun(name) and (keys.is_noun(owner) and owner or "link") == noun then
       found[#found + 1] = name
     end

@@ -20,7 +20,7 @@ local live = {}
 live.modules = {}
 
 for _, name in ipairs { "netns", "netns.topology", "netns.firewall", "netns.assert",
-  "netns.cni", "netns.json", "netns.print" } do
+  "netns.cni", "netns.json", "netns.print", "netns.wireguard" } do
   live.modules[#live.modules + 1] = { name = name:match "[^.]+$", require = name, functions = require(name) }
 end
 

@@ -20,8 +20,8 @@ class    classes of queueing disciplines: tc(8)
 --- Nouns whose tables of keys are called otherwise (because a kind of link has that name).
 words.table_of = { vlan = "bridge vlan" }
 
---- Tables of keys whose names do not say within which noun they stand (else: link).
-words.within = { ["encap ip"] = "route", ["encap ip6"] = "route", ["encap mpls"] = "route" }
+--- Within which noun tables of keys stand whose first word does not say it (else: link).
+words.within = { encap = "route" }
 
 words.keys = {}
 
@@ -115,6 +115,7 @@ dst               where to: "10.0.0.0/8", an address, or "default"
 via               the gateway; of the other family as well
 dev               the link to leave by
 src               the source address for what starts here
+as                of MPLS: the labels that go on, "200/300"
 from              only from these sources (IPv6)
 metric            preference; lower wins
 table             "main", "local", a name of /etc/iproute2/rt_tables, or a number; "all" to list

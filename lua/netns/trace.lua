@@ -1,0 +1,442 @@
+--- Traces: every operation as the command of iproute2, sysctl(8), nft(8) that does the same, as it happens.
+--
+-- While nobody traces, nothing of this is in the way: to trace is to put other functions in the places of the core's.
+-- A line appears when its operation is done; what failed is a comment with the error. Namespaces without a name get
+-- one (ns1, ns2 ...). So the lines are a script that builds the same in shell.
+-- @module netns.trace
+local check = require "netns.check"
+local command = require "netns.command"
+local core = require "netns.core"
+local link_command = require "netns.command.link"
+
+local trace = {}
+
+local this = debug.getinfo(1, "S").source
+local root = this:match "^@.*netns[/\\]" or "@"
+
+-- What is traced to: write, names by inode, and the core's own functions by place.
+local state
+
+-- The function that called the traced one, is it ours? Then what it asks is of no interest.
+local function asked_by_us()
+  for level = 3, 200 do
+    local info = debug.getinfo(level, "S")
+    if not info or info.what ~= "C" and info.source ~= this then
+      return info ~= nil and info.source:sub(1, #root) == root
+    end
+  end
+  return false
+end
+
+local function emit(line)
+  state.write(line .. "\n")
+end
+
+-- Names ------------------------------------------------------------------------------------------------------------
+
+local function free_name()
+  local taken = {}
+  for _, name in ipairs(core.list()) do
+    taken[name] = true
+  end
+  repeat
+    state.count = state.count + 1
+  until not taken["ns" .. state.count]
+  return "ns" .. state.count
+end
+
+-- The name of a namespace in commands; false for the one that tracing began in.
+local function name_of(ns)
+  local known = state.names[ns.inode]
+  if known == nil then
+    known = ns.name or free_name()
+    state.names[ns.inode] = known
+    if not ns.name then
+      emit(("# %s is %s"):format(known, tostring(ns)))
+    end
+  end
+  return known
+end
+
+local context
+
+-- The name of a link, where an operation has its index.
+local function link_name(ns, link)
+  if math.type(link) ~= "integer" then
+    return link
+  end
+  local known = (state.links[ns.inode] or {})[link]
+  if known then
+    return known
+  end
+  local found = state.own[core.Noun].get(ns.link, link)
+  return found and found.name or ("if" .. link)
+end
+
+local function remember_link(ns, args)
+  if args.index and args.name then
+    state.links[ns.inode] = state.links[ns.inode] or {}
+    state.links[ns.inode][args.index] = args.name
+  end
+end
+
+local function is_namespace(value)
+  return getmetatable(value) == "netns.Namespace"
+end
+
+function context(ns)
+  return command.context(name_of(ns) or nil, {
+    of = function(other)
+      if is_namespace(other) then
+        return context(other)
+      end
+      return command.context(tostring(other))
+    end,
+    kind = function(name)
+      local found = state.own[core.Noun].get(ns.link, name)
+      return found and found.type
+    end,
+  })
+end
+
+-- The arguments with names instead of indices, and the device that a link's noun fills in.
+local function named(ns, noun, args, ifindex)
+  if type(args) ~= "table" then
+    args = { [command.main_key(noun)] = args }
+  end
+  local copy = {}
+  for key, value in pairs(args) do
+    copy[key] = value
+  end
+  if ifindex and copy.dev == nil then
+    copy.dev = ifindex
+  end
+  for _, key in ipairs { "dev", "master", "link", "port", "iif" } do
+    if copy[key] ~= nil then
+      copy[key] = link_name(ns, copy[key])
+    end
+  end
+  for i, hop in ipairs(type(copy.nexthops) == "table" and args.nexthops or {}) do
+    copy.nexthops = i == 1 and {} or copy.nexthops
+    copy.nexthops[i] = type(hop) == "table" and named(ns, "route", hop) or hop
+  end
+  if noun == "link" then
+    remember_link(ns, copy)
+    if type(copy.peer) == "table" then
+      remember_link(is_namespace(copy.peer.netns) and copy.peer.netns or ns, copy.peer)
+    end
+  end
+  return copy
+end
+
+-- Doing and telling ------------------------------------------------------------------------------------------------
+
+-- Tell lines, or of what failed say so.
+local function tell(lines, err)
+  for _, line in ipairs(lines or {}) do
+    if err == nil then
+      emit(line)
+    else
+      emit(("# failed: %s"):format(line:gsub("\n", "\n# ")))
+      emit(("# %s"):format(tostring(err):gsub("\n", "\n# ")))
+    end
+  end
+end
+
+-- Raise again what a function of the core raised; a misuse at the user's line.
+local function raise(err, verb)
+  if type(err) == "string" then
+    check.refuse("%s", (err:gsub("'%?'", ("'%s'"):format(verb))))
+  end
+  error(err, 0)
+end
+
+-- Call a function of the core and tell what it did.
+local function done(own, verb, lines, ...)
+  local r = table.pack(pcall(own, ...))
+  if not r[1] then
+    tell(lines, r[2])
+    raise(r[2], verb)
+  end
+  tell(lines)
+  return table.unpack(r, 2, r.n)
+end
+
+-- What an operation is as commands. What cannot be said (misuse, mostly) is nothing.
+local function render(fn, ...)
+  local ok, lines = pcall(fn, ...)
+  return ok and lines or nil
+end
+
+local function noun_lines(noun, verb, args)
+  local name, ns, ifindex = core.noun_info(noun)
+  return command.of(context(ns), name, verb, named(ns, name, args or {}, ifindex))
+end
+
+-- Verbs that change -----------------------------------------------------------------------------------------------
+
+local function changing(verb, own)
+  return function(noun, args, ...)
+    local _, _, _, batch = core.noun_info(noun)
+    local lines = render(noun_lines, noun, verb, args)
+    if not batch then
+      return done(own, verb, lines, noun, args, ...)
+    end
+    local r = table.pack(pcall(own, noun, args, ...))
+    if not r[1] then
+      raise(r[2], verb)
+    end
+    local waiting = state.batches[batch]
+    waiting[#waiting + 1] = lines or {}
+    return table.unpack(r, 2, r.n)
+  end
+end
+
+-- Verbs that ask ---------------------------------------------------------------------------------------------------
+
+local function asking(verb, own)
+  return function(noun, what, ...)
+    local lines
+    if verb == "flush" or not asked_by_us() then
+      local name = core.noun_info(noun)
+      local kind = verb == "flush" and "flush" or verb == "get" and name == "route" and "get" or "show"
+      lines = render(noun_lines, noun, kind, what)
+    end
+    return done(own, verb, lines, noun, what, ...)
+  end
+end
+
+-- Batches ----------------------------------------------------------------------------------------------------------
+
+local function batch_of(own)
+  return function(ns, fn, ...)
+    if type(fn) ~= "function" then
+      return done(own, "batch", nil, ns, fn, ...)
+    end
+    local waiting, users = {}, false
+    local r = table.pack(pcall(own, ns, function(b)
+      state.batches[b], users = waiting, true
+      local result = table.pack(fn(b))
+      users = false
+      return table.unpack(result, 1, result.n)
+    end, ...))
+    local failed = {}
+    if not r[1] then
+      local failures = getmetatable(r[2]) == core.Error and r[2].failures
+      for _, failure in ipairs(failures or {}) do
+        failed[failure.index] = failure
+      end
+      if not failures then
+        waiting = {} -- nothing was sent
+      end
+    end
+    for i, lines in ipairs(waiting) do
+      tell(lines, failed[i])
+    end
+    if users then
+      error(r[2], 0)
+    elseif not r[1] then
+      raise(r[2], "batch")
+    end
+    return table.unpack(r, 2, r.n)
+  end
+end
+
+-- Namespaces -------------------------------------------------------------------------------------------------------
+
+local function new_of(own)
+  return function(name, opts, ...)
+    local ok, ns = pcall(own, name, opts, ...)
+    if not ok then
+      raise(ns, "new")
+    end
+    local keep = type(opts) == "table" and opts.keep
+    local called = ns.name or free_name()
+    state.names[ns.inode] = called
+    state.made[ns.inode] = not keep or nil
+    emit(command.add_netns(called))
+    return ns
+  end
+end
+
+local function close_of(own)
+  return function(ns, ...)
+    local inode = not ns.closed and ns.inode
+    local name = inode and state.made[inode] and state.names[inode]
+    if name then
+      state.made[inode], state.names[inode], state.links[inode] = nil, nil, nil
+    end
+    return done(own, "close", name and { command.del_netns(name) }, ns, ...)
+  end
+end
+
+local function delete_of(own)
+  return function(name, ...)
+    return done(own, "delete", { command.del_netns(tostring(name)) }, name, ...)
+  end
+end
+
+local function run_of(verb, own)
+  return function(ns, argv, opts)
+    local lines = render(function()
+      return { command.run(context(ns), argv, opts) .. (verb == "spawn" and " &" or "") }
+    end)
+    return done(own, verb, lines, ns, argv, opts)
+  end
+end
+
+local function ping_of(own)
+  return function(ns, target, opts)
+    local r = table.pack(done(own, "ping", nil, ns, target, opts))
+    local result = r[1] or r[2]
+    emit(command.run(context(ns), { "ping", "-c", result.sent, result.dst }))
+    return table.unpack(r, 1, r.n)
+  end
+end
+
+local function tun_of(own)
+  return function(ns, opts)
+    local tun = done(own, "tun", nil, ns, opts)
+    emit(command.line { "ip", table.unpack(context(ns).n("tuntap", "add", "dev", tun:name(), "mode", opts.mode)) })
+    return tun
+  end
+end
+
+-- Links ------------------------------------------------------------------------------------------------------------
+
+local function link_change(verb, own)
+  return function(link, changes, ...)
+    local lines = render(function()
+      return command.of(context(link.netns), "link", verb, named(link.netns, "link", changes or {}, link.ifindex))
+    end)
+    return done(own, verb, lines, link, changes, ...)
+  end
+end
+
+local function link_move(own)
+  return function(link, to)
+    local line = render(function()
+      return { link_command.move(context(link.netns), link.name, name_of(to) or "1") }
+    end)
+    return done(own, "move", line, link, to)
+  end
+end
+
+local function link_altname(verb, own)
+  return function(link, ...)
+    local lines = render(function(...)
+      local out = {}
+      for i, altname in ipairs { ... } do
+        out[i] = link_command.altname(context(link.netns), verb, link.name, altname)
+      end
+      return out
+    end, ...)
+    return done(own, "altname_" .. verb, lines, link, ...)
+  end
+end
+
+-- Sysctls and the firewall ------------------------------------------------------------------------------------------
+
+local function sysctl_of(own)
+  return function(ns, path, value)
+    return done(own, "sysctl", { command.sysctl(context(ns), path, value) }, ns, path, value)
+  end
+end
+
+local function nft_of(own)
+  return function(ns, text, opts)
+    local changes = type(text) == "string" and text:find "%S" and not text:find "^%s*list%f[%W]"
+      and not text:find "^%s*get%f[%W]" and not (type(opts) == "table" and opts.check)
+    local r = table.pack(own(ns, text, opts))
+    if changes then
+      tell({ command.nft(context(ns), text) }, not r[1] and (r[3] or "failed") or nil)
+    end
+    return table.unpack(r, 1, r.n)
+  end
+end
+
+-- On and off -------------------------------------------------------------------------------------------------------
+
+local function put(place, key, make, ...)
+  local own = place[key]
+  state.own[place] = state.own[place] or {}
+  state.own[place][key] = own
+  local n = select("#", ...)
+  local ours = n > 0 and make(..., own) or make(own)
+  state.places[#state.places + 1] = { place, key, ours, own }
+  place[key] = ours
+end
+
+local function start(netns)
+  local here <close> = core.current()
+  state.names[here.inode] = false
+  for _, verb in ipairs { "add", "replace", "append", "prepend", "set", "change", "del" } do
+    put(core.Noun, verb, changing, verb)
+  end
+  for _, verb in ipairs { "list", "get", "each", "flush" } do
+    put(core.Noun, verb, asking, verb)
+  end
+  put(core.Link, "set", link_change, "set")
+  put(core.Link, "del", link_change, "del")
+  put(core.Link, "move", link_move)
+  put(core.Link, "altname_add", link_altname, "add")
+  put(core.Link, "altname_del", link_altname, "del")
+  put(core.Namespace, "batch", batch_of)
+  put(core.Namespace, "close", close_of)
+  put(core.Namespace, "run", run_of, "run")
+  put(core.Namespace, "spawn", run_of, "spawn")
+  put(core.Namespace, "ping", ping_of)
+  put(core.Namespace, "tun", tun_of)
+  put(debug.getregistry()["netns.Namespace"], "__close", close_of)
+  put(core, "sysctl_write", sysctl_of)
+  put(core, "nft_run", nft_of)
+  for _, place in ipairs { core, netns } do
+    put(place, "new", new_of)
+    put(place, "delete", delete_of)
+  end
+end
+
+local function stop()
+  for _, row in ipairs(state and state.places or {}) do
+    local place, key, ours, own = table.unpack(row)
+    if place[key] == ours then
+      place[key] = own
+    end
+  end
+  state = nil
+end
+
+local function writer(out)
+  if type(out) == "function" then
+    return function(text)
+      out((text:gsub("\n$", "")))
+    end
+  end
+  return function(text)
+    out:write(text)
+  end
+end
+
+local function can_write(out)
+  local kind = type(out)
+  if kind == "function" or io.type(out) == "file" then
+    return true
+  end
+  local meta = kind == "table" and out or getmetatable(out)
+  return type(meta) == "table" and type(out.write) == "function"
+end
+
+--- See `netns.trace`.
+function trace.set(netns, out)
+  if out ~= nil and not can_write(out) then
+    check.refuse("trace: a file, an object with a method write, a function or nil expected, got %s", check.show(out))
+  end
+  stop()
+  if out ~= nil then
+    state = { write = writer(out), names = {}, made = {}, links = {}, own = {}, places = {}, count = 0,
+      batches = setmetatable({}, { __mode = "k" }) }
+    start(netns)
+  end
+end
+
+return trace
