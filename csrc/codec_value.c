@@ -371,6 +371,13 @@ static int hex_digit(char c)
                                   : -1;
 }
 
+/* Bytes of the link-layer addresses that there are: of an IPv4 tunnel, Ethernet, AX.25, FireWire,
+ * an IPv6 tunnel, InfiniBand. */
+static bool is_lladdr_len(size_t n)
+{
+    return n == 4 || n == 6 || n == 7 || n == 8 || n == 16 || n == 20;
+}
+
 static int encode_lladdr(struct codec_enc *enc, const struct codec_row *row)
 {
     const char *p = codec_text(enc, row->key, "a link-layer address");
@@ -386,7 +393,7 @@ static int encode_lladdr(struct codec_enc *enc, const struct codec_row *row)
             break;
         p++;
     }
-    if (n == 0 || *p || p[-1] == ':')
+    if (!is_lladdr_len(n) || *p || p[-1] == ':')
         return codec_bad(enc, row->key, "a link-layer address such as \"02:00:00:00:00:01\"");
     codec_put(&enc->m, row->attr, bytes, n);
     return 0;
