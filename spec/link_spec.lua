@@ -297,7 +297,7 @@ describe("ns.link", function()
 
   it("says in whose name the kernel refused", function()
     local _, err = netns.try(ns.link.add, ns.link, { name = "x", type = "nonesuch" })
-    assert.equal("link add x in link: Operation not supported (EOPNOTSUPP): Unknown device type",
+    assert.equal("link add x type nonesuch in link: Operation not supported (EOPNOTSUPP): Unknown device type",
       tostring(err))
   end)
 end)
