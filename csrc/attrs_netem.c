@@ -11,8 +11,19 @@
 
 #define NETEM(field) TC_OFF(tc_netem_qopt, field)
 
-/* "normal", "pareto", "paretonormal": tables that come with iproute2. Without a table the kernel
- * spreads evenly: "uniform". */
+#define UNIFORM_STEPS 4096
+
+/* Evenly spread: what the kernel does without a table, but it keeps a table that it was given. */
+static int put_uniform(struct codec_enc *enc, int type)
+{
+    int16_t *list = codec_put(&enc->m, type, NULL, UNIFORM_STEPS * sizeof(*list));
+
+    for (int i = 0; list && i < UNIFORM_STEPS; i++)
+        list[i] = (int16_t)((2 * i + 1 - UNIFORM_STEPS) * NETEM_DIST_SCALE / UNIFORM_STEPS);
+    return 0;
+}
+
+/* "normal", "pareto", "paretonormal": tables that come with iproute2. */
 static int encode_distribution(struct codec_enc *enc, const struct codec_row *row)
 {
     static const char wanted[] = "\"uniform\", \"normal\", \"pareto\" or \"paretonormal\"";
@@ -24,7 +35,7 @@ static int encode_distribution(struct codec_enc *enc, const struct codec_row *ro
     if (!name)
         return -EINVAL;
     if (!strcmp(name, "uniform"))
-        return 0;
+        return put_uniform(enc, row->attr);
     if (!*name || strlen(name) > 64 ||
         strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(name))
         return codec_bad(enc, row->key, "%s", wanted);
@@ -202,6 +213,7 @@ static void settle_slot(struct codec_enc *enc)
 
 int netem_pack(struct codec_enc *enc, void *fields, void *lead)
 {
+    bool replace = ((struct nlmsghdr *)enc->m.buf)->nlmsg_flags & NLM_F_REPLACE;
     struct tc_netem_qopt *q = fields;
     bool delay = has_value(enc, TCA_NETEM_LATENCY64), reorder = has_value(enc, TCA_NETEM_REORDER);
     bool spread = tc_given(enc, TCA_NETEM_DELAY_DIST);
@@ -221,6 +233,8 @@ int netem_pack(struct codec_enc *enc, void *fields, void *lead)
     if (!err)
         err = tc_need(enc, !q->loss || !tc_given(enc, TCA_NETEM_LOSS),
                       "loss, loss_state and loss_gemodel exclude each other");
+    if (!err && replace && enc->verb == CODEC_ADD && !spread && has_value(enc, TCA_NETEM_JITTER64))
+        put_uniform(enc, TCA_NETEM_DELAY_DIST);
     settle_loss(enc);
     settle_slot(enc);
     put_defaults(enc);

@@ -12,6 +12,8 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_scope_open,
         l_noun_open,
         l_link_open,
+        l_nsid_open,
+        l_units_open,
         l_batch_open,
         l_schema_open,
         l_term_open,

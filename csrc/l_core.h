@@ -100,6 +100,8 @@ void l_wireguard_open(lua_State *L);
 
 /* l_sysctl.c */
 void l_sysctl_open(lua_State *L);
+void l_nsid_open(lua_State *L);
+void l_units_open(lua_State *L);
 
 /* l_json.c */
 void l_json_open(lua_State *L);

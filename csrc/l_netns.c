@@ -38,13 +38,28 @@ static int l_netns_is_open(lua_State *L)
     return 1;
 }
 
+static const char handles_key; /* its address names the table of handles in the registry */
+
 /* A closed handle with its metatable, on top of the stack: the fd comes last. */
 static struct l_ns *new_handle(lua_State *L)
 {
     struct l_ns *ns = l_object(L, sizeof(*ns), L_NAMESPACE, L_NS_VALUES);
 
     ns->fd = -1;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key);
+    lua_pushvalue(L, -2);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
     return ns;
+}
+
+/* core.handles(): every Namespace of this state, also closed ones, as keys of a table whose keys
+ * are weak. */
+static int l_netns_handles(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key);
+    return 1;
 }
 
 static void set_name(lua_State *L, struct l_ns *ns, const char *name)
@@ -404,15 +419,12 @@ static int l_netns_own_name(lua_State *L)
 
 void l_netns_open(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"new", l_netns_new},
-                                         {"open", l_netns_open_one},
-                                         {"current", l_netns_current},
-                                         {"list", l_netns_list},
-                                         {"delete", l_netns_delete},
-                                         {"is_open", l_netns_is_open},
-                                         {"rootless", l_netns_rootless},
-                                         {"own_name", l_netns_own_name},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"new", l_netns_new},           {"open", l_netns_open_one},
+        {"current", l_netns_current},   {"list", l_netns_list},
+        {"delete", l_netns_delete},     {"is_open", l_netns_is_open},
+        {"rootless", l_netns_rootless}, {"own_name", l_netns_own_name},
+        {"handles", l_netns_handles},   {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", l_ns_close}, {"pids", l_ns_pids}, {NULL, NULL}};
     static const luaL_Reg meta[] = {{"__gc", l_ns__gc},
                                     {"__close", l_ns_close},
@@ -421,6 +433,12 @@ void l_netns_open(lua_State *L)
                                     {"__newindex", l_ns__newindex},
                                     {NULL, NULL}};
 
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &handles_key);
     l_class(L, L_NAMESPACE, NULL, meta);
     luaL_setfuncs(L, functions, 0);
     luaL_getmetatable(L, L_NAMESPACE);
