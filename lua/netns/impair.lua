@@ -47,22 +47,36 @@ function impair.burst(rate)
   return math.max(math.floor(rate * BURST / 8), LEAST_BURST)
 end
 
+--- The qdisc as the root of a link, for `qdisc:replace`.
+function impair.at(dev, qdisc)
+  local at = { dev = dev, parent = "root" }
+  for key, value in pairs(qdisc) do
+    at[key] = value
+  end
+  return at
+end
+
+--- Take away what queues for a link, so that the kernel's own queue comes back.
+-- @tparam Namespace ns
+-- @tparam string dev
+-- @tparam[opt] {[string]=boolean,...} only kinds that are taken away; without, any
+function impair.clear(ns, dev, only)
+  local at = { dev = dev, parent = "root" }
+  local found = ns.qdisc:get(at)
+  if found and found.handle and (not only or only[found.kind]) then
+    ns.qdisc:del(at)
+  end
+end
+
 --- Impair what leaves a link: nil takes the impairment away, whatever else is there stays.
 -- @tparam Namespace ns
 -- @tparam string dev
 -- @tparam ?table qdisc of `impair.qdisc`
 function impair.apply(ns, dev, qdisc)
-  local at = { dev = dev, parent = "root" }
   if qdisc then
-    for key, value in pairs(qdisc) do
-      at[key] = value
-    end
-    ns.qdisc:replace(at)
-    return
-  end
-  local found = ns.qdisc:get(at)
-  if found and kinds[found.kind] then
-    ns.qdisc:del(at)
+    ns.qdisc:replace(impair.at(dev, qdisc))
+  else
+    impair.clear(ns, dev, kinds)
   end
 end
 

@@ -141,6 +141,50 @@ describe("link:impair", function()
   end)
 end)
 
+describe("a lab", function()
+  local topology = require "netns.topology"
+
+  setup(function()
+    features.need("netem", "tbf")
+  end)
+
+  local function root(ns, dev)
+    return ns.qdisc:get { dev = dev, parent = "root" }
+  end
+
+  it("impairs its links as its description says, and as it is told", function()
+    local t = topology.new "wan"
+    local a, b, c = t:host "a", t:router "b", t:host "c"
+    a:connect(b, { delay = "10ms", loss = "1%" })
+    b:connect(c, { rate = "10mbit" })
+    local lab <close> = t:up()
+    for _, at in ipairs { { lab.a, "eth0" }, { lab.b, "eth0" } } do
+      local q = root(at[1], at[2])
+      assert.same({ "netem", 0.01, 0.01 }, { q.kind, q.delay, q.loss })
+    end
+    assert.same({ "tbf", 10000000 }, { root(lab.c, "eth0").kind, root(lab.c, "eth0").rate })
+    assert.equal(0, #lab:diff())
+    lab:impair("a", "b", { delay = "5ms" })
+    assert.same({ 0.005, nil }, { root(lab.b, "eth0").delay, root(lab.b, "eth0").loss })
+    lab:impair("b", "c", {})
+    assert.equal("noqueue", root(lab.c, "eth0").kind)
+    lab.c.qdisc:replace { dev = "eth0", kind = "fq_codel" }
+    assert.equal("fq_codel", lab:diff()[1].found)
+    lab:repair()
+    assert.equal("noqueue", root(lab.c, "eth0").kind)
+    assert.equal(0, #lab:diff())
+  end)
+
+  it("names the line of its description where the kernel refuses", function()
+    local t = topology.new "bad"
+    t:host("a"):connect(t:host "b", { reorder = "5%" })
+    local ok, err = pcall(t.up, t)
+    assert.is_false(ok)
+    assert.matches("reorder needs a delay", tostring(err))
+    assert.matches("node a", tostring(err))
+  end)
+end)
+
 describe("link:impair", function()
   it("refuses what cannot be", function()
     local ns <close> = netns.new()

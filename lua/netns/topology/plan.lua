@@ -4,6 +4,7 @@
 -- (the node's own, and settings), `config` (ports, up, addresses, routes), `rows` (what is given in ip(8)'s words, by
 -- names). Numbers of interfaces are chosen here, which spares every look-up: a node is then one stream of messages.
 -- @module netns.topology.plan
+local impair = require "netns.impair"
 local ip = require "netns.topology.ip"
 local nat = require "netns.topology.nat"
 local words = require "netns.topology.words"
@@ -207,26 +208,18 @@ end
 
 --- The qdisc that impairs what leaves an interface: `{ kind =, ... }` in SI base units; nil where nothing does.
 function plan.impairment(opts)
-  local q = {
+  return impair.qdisc {
     delay = opts.delay and words.time(opts.delay), jitter = opts.jitter and words.time(opts.jitter),
     loss = opts.loss and words.share(opts.loss), rate = opts.rate and words.rate(opts.rate),
     duplicate = opts.duplicate and words.share(opts.duplicate), reorder = opts.reorder and words.share(opts.reorder),
     corrupt = opts.corrupt and words.share(opts.corrupt),
   }
-  if next(q) == nil then
-    return nil
-  end
-  local only_rate = q.rate and not (q.delay or q.jitter or q.loss or q.duplicate or q.reorder or q.corrupt)
-  q.kind = only_rate and "tbf" or "netem"
-  return q
 end
 
 --- The words of `tc qdisc add dev X root ...` for an impairment.
 function plan.tc_words(q)
   if q.kind == "tbf" then
-    -- a burst of 10 ms at the rate, and at least two large packets
-    local burst = math.max(math.floor(q.rate / 8 / 100), 3200)
-    return { "tbf", "rate", ("%dbit"):format(math.floor(q.rate)), "burst", tostring(burst), "latency", "50ms" }
+    return { "tbf", "rate", ("%dbit"):format(math.floor(q.rate)), "burst", tostring(q.burst), "latency", q.latency }
   end
   local out = { "netem" }
   local function add(...)
@@ -267,8 +260,8 @@ function plan.make(m)
     local q = plan.impairment(link.opts)
     if q then
       for _, iface in ipairs(link.ends) do
-        local impair = steps[iface.node].impair
-        impair[#impair + 1] = { iface = iface, qdisc = q, path = link.path }
+        local those = steps[iface.node].impair
+        those[#those + 1] = { iface = iface, qdisc = q, path = link.path }
       end
     end
   end

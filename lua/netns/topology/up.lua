@@ -6,10 +6,10 @@
 local core = require "netns.core"
 require "netns.process"
 require "netns.sysctl"
+local impair = require "netns.impair"
 local ip = require "netns.topology.ip"
 local kernel = require "netns.topology.kernel"
 local names = require "netns.topology.names"
-local plan = require "netns.topology.plan"
 local words = require "netns.topology.words"
 
 local up = {}
@@ -128,16 +128,24 @@ end
 
 --- Give a link's end its qdisc (nil: none).
 function up.impair(ns, name, qdisc)
-  local argv = { "tc", "qdisc", qdisc and "replace" or "del", "dev", name, "root" }
   if qdisc then
-    for _, word in ipairs(plan.tc_words(qdisc)) do
-      argv[#argv + 1] = word
+    impair.apply(ns, name, qdisc)
+  else
+    impair.clear(ns, name)
+  end
+end
+
+-- Give all links' ends of a step theirs.
+local function impair_all(step, ns)
+  local list = step.impair
+  attempt(step, function(err)
+    local impaired = type(err) == "table" and list[err.index]
+    return impaired and impaired.path
+  end, ns.batch, ns, function(b)
+    for _, item in ipairs(list) do
+      b.qdisc:replace(impair.at(item.iface.name, item.qdisc))
     end
-  end
-  local result = ns:run(argv, { mounts = false })
-  if not result.ok and qdisc then
-    error(("impair %s in %s: %s"):format(name, tostring(ns), (result.stderr:gsub("%s+$", ""))), 0)
-  end
+  end)
 end
 
 --- Load a ruleset, in one transaction.
@@ -175,8 +183,8 @@ function up.rulesets(step, ns, anew)
 end
 
 function up.extras(step, ns)
-  for _, impair in ipairs(step.impair) do
-    attempt(step, impair.path, up.impair, ns, impair.iface.name, impair.qdisc)
+  if #step.impair > 0 then
+    impair_all(step, ns)
   end
   if step.nft or step.firewall then
     up.rulesets(step, ns)
