@@ -41,8 +41,8 @@ struct noun {
     /* Flush leaves it alone, unless the filter has the key `kept_unless`. */
     bool (*kept)(const struct nlmsghdr *h);
     const char *kept_unless;
-    int protocol;   /* NETLINK_ROUTE (0) or NETLINK_XFRM */
-    bool bare_dump; /* a dump's request has no header */
+    int protocol;    /* NETLINK_ROUTE (0) or NETLINK_XFRM */
+    bool bare_dump;  /* a dump's request has no header */
     int dump_family; /* AF_UNSPEC, or AF_BRIDGE where the noun is a bridge's */
     bool counts;     /* listings have `stats` where they are asked for: { stats = true } */
     bool whole; /* a change tells all: what is not given is sent as it is listed (ident names it) */
@@ -57,8 +57,8 @@ struct noun {
 struct nlmsghdr *noun_message(struct codec_enc *enc, const struct noun *noun, int type, int flags);
 
 extern const struct noun noun_link, noun_addr, noun_route, noun_rule, noun_neigh, noun_nexthop,
-    noun_route_get, noun_fdb, noun_vlan, noun_mdb,
-    noun_xfrm_state, noun_xfrm_policy, noun_qdisc, noun_class;
+    noun_route_get, noun_fdb, noun_vlan, noun_mdb, noun_xfrm_state, noun_xfrm_policy, noun_qdisc,
+    noun_class;
 
 /* Every schema that codec_open has to prepare, nested ones excepted. */
 extern struct codec_schema *const codec_schemas[];
