@@ -197,6 +197,7 @@ end)
 
 describe("what a command sees", function()
   it("is its own /sys and the files of /etc/netns/NAME", function()
+    features.need_root "write to /etc/netns"
     sh.run { "ip", "-n", "proc", "link", "add", "here0", "type", "veth", "peer", "name", "here1" }
     sh.run { "mkdir", "-p", "/etc/netns/proc" }
     sh.write_file("/etc/netns/proc/hosts", "10.9.8.7 only-here\n")

@@ -89,3 +89,27 @@ run-threads: all $(BUILD)/threads
 $(BUILD)/threads: spec/threads/threads.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -fvisibility=default -rdynamic -pthread -o $@ $< $(shell $(PKG_CONFIG) --libs $(lua_pkg))
+
+# --- coverage: which lines the specs run, and which ways out of errors they do not ---
+
+.PHONY: coverage run-coverage
+coverage: deps-test deps-coverage
+	$(Q)find build/coverage -name '*.gcda' -delete 2>/dev/null || :
+	$(Q)$(MAKE) --no-print-directory BUILD=build/coverage CC=gcc CFLAGS='-O0 -g --coverage' SPEC='$(LANE_SPEC)' run-coverage
+
+run-coverage: all
+	$(Q)NETNS_COVERAGE='$(abspath $(BUILD))/lua.txt' TIMEOUT=1800 $(MAKE) --no-print-directory run-specs
+	$(Q)lcov --quiet --capture --directory $(BUILD)/obj --base-directory . --no-external \
+	    --output-file $(BUILD)/c.info 2>$(BUILD)/lcov.log || { cat $(BUILD)/lcov.log; exit 1; }
+	$(Q)$(LUA) spec/support/coverage_report.lua $(BUILD)
+
+# --- a full collection wherever there may be one: the trials' operations under a Lua that checks itself ---
+
+.PHONY: test-gc run-gc
+test-gc: deps-test deps-apicheck
+	$(Q)CC='$(CC)' spec/support/build-lua build/gc/lua -DHARDMEMTESTS
+	$(Q)$(MAKE) --no-print-directory BUILD=build/gc CFLAGS='-O1 -g' run-gc
+
+run-gc: all $(BUILD)/fault/shim.so
+	$(Q)$(in_tree) spec/support/isolate sh -c 'LD_PRELOAD=$$NETNS_BUILD/fault/shim.so $$NETNS_BUILD/lua spec/fault/gc.lua "$$@"; exit $$?' \
+	    sh $(FAULT)

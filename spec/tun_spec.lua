@@ -1,9 +1,14 @@
 require("spec.support.leaks").gate()
+local features = require "spec.support.features"
 local netns = require "netns"
 local sh = require "spec.support.sh"
 
 describe("tun links", function()
   local ns
+
+  setup(function()
+    features.need_root "open /dev/net/tun, unless its mode says otherwise"
+  end)
 
   before_each(function()
     ns = netns.new "tun"

@@ -193,4 +193,12 @@ function features.need(...)
   end
 end
 
+--- Skip the test, block or file that calls this where the specs run without root (NETNS_ROOTLESS=1).
+-- @tparam string what what a user that is nobody cannot: "open /dev/net/tun"
+function features.need_root(what)
+  if os.getenv "NETNS_ROOTLESS" == "1" then
+    features.skip("without root, one cannot " .. what)
+  end
+end
+
 return features

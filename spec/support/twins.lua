@@ -8,6 +8,7 @@
 --      cases = {
 --        { { dst = "10.9.0.0/16", via = "10.0.0.2" }, "route add 10.9.0.0/16 via 10.0.0.2" },
 --        { {...}, "...", needs = "nexthop-resilient", name = "..." },
+--        { {...}, "...", root = "name other users" }, -- skipped without root, which that needs
 --      },
 --    }
 local busted = require "busted"
@@ -191,6 +192,9 @@ function twins.describe(spec)
       busted.it(case.name or case[2], function()
         if case.needs then
           features.need(table.unpack(type(case.needs) == "table" and case.needs or { case.needs }))
+        end
+        if case.root then
+          features.need_root(case.root)
         end
         check(spec, case[1], case[2], case)
       end)
