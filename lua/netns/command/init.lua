@@ -7,6 +7,7 @@ local link = require "netns.command.link"
 local net = require "netns.command.net"
 local tc = require "netns.command.tc"
 local text = require "netns.command.text"
+local xfrm = require "netns.command.xfrm"
 
 local command = { quote = text.quote, line = text.line }
 
@@ -47,7 +48,8 @@ local link_verbs = { add = link.add, replace = link.add, set = link.set, change 
   show = link.show }
 
 local makers = { addr = net.addr, route = net.route, rule = net.rule, neigh = net.neigh, nexthop = net.nexthop,
-  fdb = bridge.fdb, vlan = bridge.vlan, mdb = bridge.mdb, qdisc = tc.qdisc, class = tc.class }
+  fdb = bridge.fdb, vlan = bridge.vlan, mdb = bridge.mdb, qdisc = tc.qdisc, class = tc.class,
+  xfrm_state = xfrm.state, xfrm_policy = xfrm.policy }
 
 -- iproute2's word for a verb, where it has another one.
 local spelled = { set = "change" }

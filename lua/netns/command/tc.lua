@@ -124,12 +124,108 @@ local common = { dev = true, kind = true, parent = true, root = true, handle = t
   leaf = true, offloaded = true, ingress_block = true, egress_block = true }
 
 -- The rate comes first: others are worked out from it.
-local early = { rate = 1, peakrate = 2, burst = 3, limit = 4 }
+local early = { rate = 1, peakrate = 2, burst = 3, limit = 4, bands = 4, strict = 5, rt = 5 }
+
+local function put_all(words, list)
+  for _, word in ipairs(list) do
+    text.put(words, word)
+  end
+end
+
+local function words_of(words, key, value)
+  text.put(words, key)
+  put_all(words, type(value) == "table" and value or { value })
+end
+
+local function bare(words, _, value)
+  text.put(words, value)
+end
+
+-- In milliseconds, percent or bytes, as a number.
+local function number(kind, per)
+  return function(words, key, value)
+    local given = spell(value, kind)
+    local amount, unit = tostring(given):match "^([%d.]+)(%a*%%?)$"
+    local factor = ({ s = 1000, ms = 1, k = 1024, m = 1048576, ["%"] = 1 })[unit:lower()] or per or 1
+    text.put(words, key, ("%.0f"):format(tonumber(amount) * factor))
+  end
+end
+
+local function choice(yes, no)
+  return function(words, _, value)
+    text.put(words, value and yes or no)
+  end
+end
+
+local filters = { enabled = "ack-filter", aggressive = "ack-filter-aggressive", disabled = "no-ack-filter" }
+
+-- A curve of hfsc: a rate, or { m1 =, d =, m2 = }, or { umax =, dmax =, rate = }.
+local function curve(words, key, value)
+  text.put(words, key)
+  if type(value) ~= "table" then
+    return text.put(words, "rate", spell(value, "rate"))
+  end
+  for _, row in ipairs { { "m1", "rate" }, { "umax", "size" }, { "d", "time" }, { "dmax", "time" }, { "m2", "rate" },
+    { "rate", "rate" } } do
+    if value[row[1]] then
+      text.put(words, row[1], spell(value[row[1]], row[2]))
+    end
+  end
+end
+
+-- What kinds write otherwise than "key value" and "key" or "nokey".
+local odd = {
+  fq = { horizon_drop = choice("horizon_drop", "horizon_cap") },
+  fq_pie = { ecn_prob = number "share" },
+  hhf = { admit_bytes = number "size" },
+  sfb = { rehash = number("time", 1000), db = number("time", 1000) },
+  prio = { priomap = words_of },
+  ets = { priomap = words_of, quanta = words_of },
+  hfsc = { sc = curve, rt = curve, ls = curve, ul = curve },
+  cake = {
+    diffserv = bare, flowmode = bare, atm = bare,
+    ack_filter = function(words, _, value)
+      text.put(words, filters[value] or value)
+    end,
+    rtt = function(words, key, value)
+      if type(value) == "string" and not value:find "^%d" then
+        return text.put(words, value)
+      end
+      text.put(words, key, spell(value, "time"))
+    end,
+    bandwidth = function(words, key, value)
+      if value == "unlimited" then
+        return text.put(words, value)
+      end
+      text.put(words, key, spell(value, "rate"))
+    end,
+    nat = choice("nat", "nonat"), wash = choice("wash", "nowash"), ingress = choice("ingress", "egress"),
+    split_gso = choice("split-gso", "no-split-gso"), autorate = choice "autorate-ingress", raw = choice "raw",
+  },
+}
+
+-- Kinds whose booleans are words only where they are true.
+local only_true = { red = true, choke = true, sfq = true, pie = true, fq_pie = true }
+
+-- Where no max is given, it is three times min; tc(8) has another rule.
+local function with_max(kind, args)
+  if (kind ~= "red" and kind ~= "choke" and kind ~= "sfq") or args.max or not args.min then
+    return args
+  end
+  local copy = {}
+  for key, value in pairs(args) do
+    copy[key] = value
+  end
+  local amount, unit = tostring(args.min):match "^([%d.]+)(%a*)$"
+  copy.max = ("%.0f%s"):format(3 * tonumber(amount), unit)
+  return copy
+end
 
 local function put_options(words, noun, kind, args)
   if makers[kind] then
     return makers[kind](words, args)
   end
+  args = with_max(kind, args)
   local keys = {}
   for key in pairs(args) do
     keys[#keys + 1] = not common[key] and key or nil
@@ -143,8 +239,11 @@ local function put_options(words, noun, kind, args)
   end)
   for _, key in ipairs(keys) do
     local value = args[key]
-    if type(value) == "boolean" then
-      text.put(words, value and key or key ~= "offload" and "no" .. key or nil)
+    local special = odd[kind] and odd[kind][key]
+    if special then
+      special(words, key, value)
+    elseif type(value) == "boolean" then
+      text.put(words, value and key or key ~= "offload" and not only_true[kind] and "no" .. key or nil)
     elseif key == "default" and math.type(value) == "integer" then
       text.put(words, key, ("%x"):format(value))
     else

@@ -57,6 +57,8 @@
 -- @tfield Noun mdb multicast groups of bridges: bridge(8)
 -- @tfield Noun qdisc queueing disciplines: tc(8)
 -- @tfield Noun class classes of queueing disciplines: tc(8)
+-- @tfield Noun xfrm_state security associations of IPsec: ip-xfrm(8)
+-- @tfield Noun xfrm_policy policies of IPsec: ip-xfrm(8)
 -- @tfield Nft nft its firewall: nft(8)
 -- @tfield Sysctl sysctl its sysctls: sysctl(8)
 -- @tfield ?string address in a lab: the node's first address, without its length
@@ -259,6 +261,8 @@
 -- @tfield Noun mdb
 -- @tfield Noun qdisc
 -- @tfield Noun class
+-- @tfield Noun xfrm_state
+-- @tfield Noun xfrm_policy
 -- @usage ns:batch(function(b) b.link:set { dev = "lo", up = true } end)
 
 --- The sysctls of a namespace, as fields: "net.ipv4.ip_forward".
