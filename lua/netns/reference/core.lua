@@ -55,6 +55,8 @@
 -- @tfield Noun fdb forwarding entries: bridge(8)
 -- @tfield Noun vlan VLANs of bridges and ports: bridge(8)
 -- @tfield Noun mdb multicast groups of bridges: bridge(8)
+-- @tfield Noun xfrm_state states of IPsec: ip-xfrm(8)
+-- @tfield Noun xfrm_policy policies of IPsec: ip-xfrm(8)
 -- @tfield Noun qdisc queueing disciplines: tc(8)
 -- @tfield Noun class classes of queueing disciplines: tc(8)
 -- @tfield Noun xfrm_state security associations of IPsec: ip-xfrm(8)
@@ -199,6 +201,7 @@
 -- @tfield Noun fdb forwarding entries
 -- @tfield Noun vlan VLANs of the port or bridge
 -- @tfield Noun mdb multicast groups of the bridge
+-- @tfield Noun xfrm_policy policies of IPsec
 -- @tfield Noun qdisc its queueing disciplines
 -- @tfield Noun class their classes
 -- @tfield string name
@@ -259,6 +262,8 @@
 -- @tfield Noun fdb
 -- @tfield Noun vlan
 -- @tfield Noun mdb
+-- @tfield Noun xfrm_state
+-- @tfield Noun xfrm_policy
 -- @tfield Noun qdisc
 -- @tfield Noun class
 -- @tfield Noun xfrm_state

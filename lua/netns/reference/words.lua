@@ -13,6 +13,8 @@ nexthop  nexthop objects: ip-nexthop(8)
 fdb      forwarding entries of bridges and VXLANs: bridge(8)
 vlan     VLANs of bridges and their ports: bridge(8)
 mdb      multicast groups of bridges: bridge(8)
+xfrm_state   states of IPsec, its security associations: ip-xfrm(8)
+xfrm_policy  policies of IPsec: ip-xfrm(8)
 qdisc    queueing disciplines: tc(8)
 class    classes of queueing disciplines: tc(8)
 xfrm_state   security associations of IPsec: ip-xfrm(8)
@@ -113,21 +115,21 @@ stable_privacy    made from a secret (RFC 7217)
 ]]
 
 words.keys.route = [[
-dst               where to: "10.0.0.0/8", an address, or "default"
+dst               where to: "10.0.0.0/8", an address, or "default"; with family = "mpls" a label
 via               the gateway; of the other family as well
+as                of MPLS: the label, or the stack "200/300", that takes the place of dst
 dev               the link to leave by
 src               the source address for what starts here
-as                of MPLS: the labels that go on, "200/300"
 from              only from these sources (IPv6)
 metric            preference; lower wins
 table             "main", "local", a name of /etc/iproute2/rt_tables, or a number; "all" to list
 proto             who made it: "static", "boot", "kernel" ...
 scope             how far it reaches
 type              what becomes of the packets
-family            told by the addresses
+family            told by the addresses; "mpls" where dst is a label
 nexthops          a list for multipath: keys of "route nexthop" each
 nhid              a nexthop object, by its id
-encap             what is put around packets: keys of "encap ip", "encap ip6", "encap mpls"
+encap             what is put around packets: keys of "encap ip", "encap ip6", "encap mpls", "encap seg6", "encap seg6local", "encap xfrm"
 onlink            the gateway counts as reachable on dev
 pref              preference of a router (IPv6)
 mtu               bytes
@@ -305,6 +307,137 @@ fast_leave        it goes at the first leave
 blocked           its source is blocked
 added_by_star_ex  made of a group with excluded sources
 offload           the hardware does it
+]]
+
+words.keys["encap seg6"] = [[
+mode              "encap" (unless given), "inline", "l2encap", "encap.red", "l2encap.red"
+segs              the list of segments, in the order in which they are visited
+hmac              the id of the key that signs the header
+]]
+
+words.keys["encap seg6local"] = [[
+action            what this segment does: "End", "End.X", "End.DT6" ...
+segs              of End.B6 and End.B6.Encaps: the segments to go on with
+hmac              the id of the key that signs the header
+table             of End.T and End.DT6: the table that is looked up
+vrftable          of End.DT4, End.DT6 and End.DT46: the table of a vrf
+nh4               of End.DX4: the next hop
+nh6               of End.X and End.DX6: the next hop
+iif               the link it came in by
+oif               of End.DX2: the link to leave by
+count             count packets
+counters          what was counted: packets, bytes, errors
+flavors           a list of "psp", "usp", "usd", "next-csid"
+lblen             of next-csid: bits of the locator block
+nflen             of next-csid: bits of node and function
+]]
+
+words.keys["encap xfrm"] = [[
+if_id             of the xfrm link's states and policies
+link_dev          the link below
+]]
+
+words.keys.xfrm_state = [[
+src               where it begins
+dst               where it ends
+proto             "esp", "ah", "comp", "route2", "hao"
+spi               the number that packets carry
+mode              "transport" (unless given), "tunnel", "beet", "ro", "in_trigger"
+reqid             what templates of policies ask for
+seq               the sequence number of the request that it answers
+aead              { name = "rfc4106(gcm(aes))", key = "0x...", icv = 128 }: encrypts and signs
+enc               { name = "cbc(aes)", key = "0x..." }: encrypts
+auth              { name = "hmac(sha256)", key = "0x...", trunc = 128 }: signs; trunc in bits
+comp              { name = "deflate" }, or the name: compresses
+sel               only these packets: keys of "xfrm_state selector"
+limits            how long it lives: keys of "xfrm_state limits"
+encap             ESP in UDP or TCP: keys of "xfrm_state encap"
+replay_window     packets that may come late, or out of order
+replay_seq        sequence number of the last packet that came
+replay_oseq       of the last that went
+replay_seq_hi     its upper half, with esn
+replay_oseq_hi    its upper half, with esn
+esn               extended sequence numbers, of 64 bits; needs a replay_window
+noecn             congestion is not told across the tunnel
+decap_dscp        the inner DSCP is that of the outer header
+dont_encap_dscp   the outer DSCP is 0
+nopmtudisc        packets may be fragmented
+wildrecv          for any receiver
+icmp              for what ICMP packets are about, too
+af_unspec         for packets of either family
+align4            headers are aligned to 4 bytes
+oseq_may_wrap     sequence numbers may begin again
+mark              only packets with this mark: a number, or "0x1/0xff"
+output_mark       the mark that packets get
+output_mark_mask  bits of it
+coa               the care-of address
+tfcpad            pad packets to so many bytes
+if_id             of an xfrm link
+stats             packets, bytes, times of making and first use (seconds since 1970), losses; listed with stats = true
+]]
+
+words.keys["xfrm_state selector"] = [[
+src               a prefix
+dst               a prefix
+dev               the link
+proto             the protocol: "tcp", "udp", "icmp" ...
+sport             the source's port
+dport             the destination's port
+type              of ICMP
+code              of ICMP
+key               of GRE
+]]
+
+words.keys["xfrm_state limits"] = [[
+byte_soft         bytes until a new state is asked for
+byte_hard         bytes until it ends
+packet_soft       packets until a new state is asked for
+packet_hard       packets until it ends
+time_soft         seconds until a new state is asked for
+time_hard         seconds until it ends
+time_use_soft     seconds from its first use until a new state is asked for
+time_use_hard     seconds from its first use until it ends
+]]
+
+words.keys["xfrm_state encap"] = [[
+type              "espinudp", "espinudp-nonike", "espintcp"
+sport             the source's port
+dport             the destination's port
+oaddr             the original address
+]]
+
+words.keys.xfrm_policy = [[
+src               from this prefix
+dst               to this prefix
+dir               "in", "out", "fwd"
+dev               the link
+proto             the protocol: "tcp", "udp", "icmp" ...
+sport             the source's port
+dport             the destination's port
+type              of ICMP
+code              of ICMP
+key               of GRE
+action            "allow" (unless given), "block"
+priority          lower wins
+tmpl              what is done to packets, one after the other: a list of keys of "xfrm_policy template"
+limits            how long it lives: keys of "xfrm_state limits"
+index             the number the kernel gives it
+ptype             "main" (unless given), "sub"
+localok           sockets may have a policy of their own instead
+icmp              for what ICMP packets are about, too
+mark              only packets with this mark: a number, or "0x1/0xff"
+if_id             of an xfrm link
+stats             packets, bytes, times of making and first use (seconds since 1970); listed with stats = true
+]]
+
+words.keys["xfrm_policy template"] = [[
+proto             "esp", "ah", "comp", "route2", "hao"
+mode              "transport" (unless given), "tunnel", "beet", "ro", "in_trigger"
+src               of tunnels: where they begin
+dst               of tunnels: where they end
+spi               only the state of this number
+reqid             only states of this request
+level             "required" (unless given), "use": go without where there is no state
 ]]
 
 words.keys.qdisc = [[
@@ -527,6 +660,30 @@ ns_ip6_target     a list of IPv6 addresses
 words.keys.vxlan = [[
 maxaddress        how many addresses it may learn; 0: any number
 srcport           source ports, "32768-61000"
+]]
+
+words.keys.wireguard = [[
+private_key       32 bytes in base64, from netns.wireguard.genkey(); "none": none
+public_key        what belongs to it
+listen_port       UDP port; the kernel chooses one otherwise
+fwmark            mark of the packets it sends; 0: none
+peers             a list: keys of "wireguard peer" each; set adds and changes
+replace_peers     peers that are not given go
+]]
+
+words.keys["wireguard peer"] = [[
+public_key        who it is
+preshared_key     a secret on top, from netns.wireguard.genpsk(); "none": none
+endpoint          where it is: "192.0.2.1:51820", "[2001:db8::1]:51820"
+allowed_ips       a list of prefixes it may use; what it had goes
+replace_allowed_ips  false: what it had stays
+persistent_keepalive  seconds; "off"
+remove            it goes
+update_only       nothing happens where there is no such peer
+latest_handshake  seconds since 1970; nil before the first
+rx_bytes          bytes received
+tx_bytes          bytes sent
+protocol_version  of WireGuard
 ]]
 
 words.keys.macsec = [[
