@@ -172,9 +172,9 @@ static const struct codec_row limits_rows[] = {
 static const struct codec_row selector_rows[] = {XFRM_SELECTOR_ROWS};
 // clang-format on
 struct codec_schema xfrm_limits_schema =
-    SCHEMA("xfrm limits", limits_rows, sizeof(struct xfrm_lifetime_cfg));
+    SCHEMA("xfrm_state limits", limits_rows, sizeof(struct xfrm_lifetime_cfg));
 struct codec_schema xfrm_selector_schema =
-    SCHEMA("xfrm selector", selector_rows, sizeof(struct xfrm_selector));
+    SCHEMA("xfrm_state selector", selector_rows, sizeof(struct xfrm_selector));
 
 void xfrm_no_limits(struct xfrm_lifetime_cfg *lft)
 {

@@ -37,7 +37,7 @@ static const struct codec_row tmpl_rows[] = {
 };
 // clang-format on
 struct codec_schema xfrm_tmpl_schema =
-    SCHEMA("xfrm template", tmpl_rows, sizeof(struct xfrm_user_tmpl));
+    SCHEMA("xfrm_policy template", tmpl_rows, sizeof(struct xfrm_user_tmpl));
 
 static int encode_one(struct codec_enc *enc, const char *key, int number)
 {

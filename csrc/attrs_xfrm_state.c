@@ -89,7 +89,7 @@ static const struct codec_row encap_rows[] = {
 };
 // clang-format on
 struct codec_schema xfrm_encap_schema =
-    SCHEMA("xfrm encap", encap_rows, sizeof(struct xfrm_encap_tmpl));
+    SCHEMA("xfrm_state encap", encap_rows, sizeof(struct xfrm_encap_tmpl));
 
 static int encode_encap(struct codec_enc *enc, const struct codec_row *row)
 {

@@ -129,7 +129,7 @@ type              what becomes of the packets
 family            told by the addresses; "mpls" where dst is a label
 nexthops          a list for multipath: keys of "route nexthop" each
 nhid              a nexthop object, by its id
-encap             what is put around packets: keys of "encap ip", "encap ip6", "encap mpls", "encap seg6", "encap seg6local", "encap xfrm"
+encap             what is put around packets: its type, and keys of "encap ip", "encap mpls", "encap seg6" ...
 onlink            the gateway counts as reachable on dev
 pref              preference of a router (IPv6)
 mtu               bytes
