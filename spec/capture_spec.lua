@@ -45,6 +45,7 @@ end
 
 describe("a capture", function()
   it("agrees with tcpdump's run beside it", function()
+    features.need_root "run tcpdump, which sets its groups"
     sh.with_dir(function(dir)
       local theirs, ours = dir .. "/theirs.pcap", dir .. "/ours.pcapng"
       local filter = "icmp or icmp6 or tcp or udp"

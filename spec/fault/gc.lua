@@ -37,6 +37,7 @@ for _, op in ipairs(api.order) do
     end
   end
 end
-print(("%d operations with a full collection wherever there may be one, in %.0f s"):format(passed + failed, trials.now() - from))
+print(("%d operations with a full collection wherever there may be one, in %.0f s"):format(passed + failed,
+  trials.now() - from))
 print(("%d passed, %d failed, 0 skipped"):format(passed, failed))
 os.exit(failed == 0)

@@ -4,6 +4,7 @@
 --    ...
 --    seen:await("udp port 51820", 3)
 --    assert.is_nil(seen:bytes():find("secret", 1, true))
+local features = require "spec.support.features"
 local sh = require "spec.support.sh"
 
 local capture = {}
@@ -13,6 +14,7 @@ capture.__index = capture
 -- @param ns Namespace
 -- @tparam string dev name of the interface
 function capture.start(ns, dev)
+  features.need_root "run tcpdump, which sets its groups"
   local self = setmetatable({ path = os.tmpname() }, capture)
   self.process = ns:spawn({ "tcpdump", "-Z", "root", "-i", dev, "-U", "-s", "0", "--immediate-mode", "-w", self.path },
     { stderr = "stdout" })
