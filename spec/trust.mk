@@ -113,3 +113,17 @@ test-gc: deps-test deps-apicheck
 run-gc: all $(BUILD)/fault/shim.so
 	$(Q)$(in_tree) spec/support/isolate sh -c 'LD_PRELOAD=$$NETNS_BUILD/fault/shim.so $$NETNS_BUILD/lua spec/fault/gc.lua "$$@"; exit $$?' \
 	    sh $(FAULT)
+
+# --- for a long time, and much at once ----------------------------------------
+
+SOAK_SECONDS ?= 600
+.PHONY: test-soak test-scale
+test-soak: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(in_tree) SOAK_SECONDS='$(SOAK_SECONDS)' spec/support/isolate sh -c '$$LUA spec/soak/soak.lua; exit $$?'
+
+# 10,000 namespaces, a million routes, a fat tree of 1,024 hosts; SCALE=10 makes a tenth of it
+SCALE ?= 1
+test-scale: deps-test
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(in_tree) SCALE='$(SCALE)' spec/support/isolate sh -c '$$LUA spec/soak/scale.lua; exit $$?'

@@ -368,13 +368,13 @@ __attribute__((constructor)) static void start(void)
 
 /* Trials ------------------------------------------------------------------------------------- */
 
-static void run_child(lua_State *L, const int *out, const int *err)
+static void run_child(lua_State *L, const int *out, const int *err, unsigned seconds)
 {
     size_t len;
     const char *text;
 
     dup2(err[1], STDERR_FILENO);
-    alarm(CHILD_SECONDS);
+    alarm(seconds);
     if (lua_pcall(L, 0, 1, 0) != LUA_OK)
         lua_pushfstring(L, "the trial itself failed: %s", luaL_tolstring(L, -1, NULL));
     memory.on = plan.armed = false;
@@ -398,11 +398,12 @@ static void read_all(lua_State *L, int fd)
     close(fd);
 }
 
-/* shim.child(fn): runs fn in a child; what it returned as text, what it printed to stderr, and the
- * signal that ended it (0: none). */
+/* shim.child(fn, seconds): runs fn in a child, for 30 s at most or as many as are given; what it
+ * returned as text, what it printed to stderr, and the signal that ended it (0: none). */
 static int l_child(lua_State *L)
 {
     /* files, which a stray process cannot keep from ending as it could a pipe */
+    unsigned seconds = (unsigned)luaL_optinteger(L, 2, CHILD_SECONDS);
     int out[2], err[2], status;
     pid_t pid;
 
@@ -412,7 +413,7 @@ static int l_child(lua_State *L)
     fflush(NULL);
     pid = fork();
     if (pid == 0)
-        run_child(L, out, err);
+        run_child(L, out, err, seconds);
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         return luaL_error(L, "no child: %s", strerror(errno));
     read_all(L, out[0]);
