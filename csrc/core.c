@@ -17,6 +17,7 @@ __attribute__((visibility("default"))) int luaopen_netns_core(lua_State *L)
         l_batch_open,
         l_schema_open,
         l_term_open,
+        l_readline_open,
         l_process_open,
         l_sysctl_open,
         l_tun_open,

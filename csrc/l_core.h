@@ -76,6 +76,7 @@ void l_link_open(lua_State *L);
 void l_batch_open(lua_State *L);
 void l_schema_open(lua_State *L);
 void l_term_open(lua_State *L);
+void l_readline_open(lua_State *L);
 
 /* l_record.c */
 void l_record_open(lua_State *L);

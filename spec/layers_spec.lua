@@ -168,7 +168,7 @@ describe("the Lua part", function()
 
   -- the public face, the topologies and CNI, the sugar on the objects, the C core
   local function lua_layer(module)
-    if module == "netns" or module:find "^netns%.reference" then
+    if module == "netns" or module:find "^netns%.reference" or module:find "^netns%.repl" then
       return 3
     elseif module:find "^netns%.topology" or module:find "^netns%.cni" then
       return 2

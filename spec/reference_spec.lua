@@ -170,6 +170,22 @@ describe("everything written about", function()
     assert_none(found)
   end)
 
+  it("is written once: names and fields", function()
+    local found, seen = {}, {}
+    for _, noun in ipairs(keys.nouns()) do
+      found[#found + 1] = seen[noun] and noun or nil
+      seen[noun] = true
+    end
+    for _, owner in ipairs(book.owners) do
+      local fields = {}
+      for _, field in ipairs(owner.doc.fields) do
+        found[#found + 1] = fields[field.name] and owner.name .. "." .. field.name or nil
+        fields[field.name] = true
+      end
+    end
+    assert_none(found)
+  end)
+
   it("names fields that objects have, and all nouns and properties", function()
     local ns <close> = netns.new()
     local link = ns.link:get "lo"

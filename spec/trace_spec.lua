@@ -171,8 +171,8 @@ describe("netns.trace", function()
       assert.matches("^#", line)
     end
     local text = table.concat(lines, "\n")
-    assert.matches("# failed: ip %-n fails link add name lo type bridge\n# link add lo type bridge in fails: File exists",
-      text)
+    assert.matches("# failed: ip %-n fails link add name lo type bridge\n"
+      .. "# link add lo type bridge in fails: File exists", text)
     assert.matches("# failed: ip netns exec fails nft %-f %- <<'EOF'\n# add rule inet nowhere input accept\n# EOF",
       text)
   end)

@@ -169,7 +169,7 @@ local function check(spec, args, command, case)
   if not case.no_command then
     local told <close> = ground(spec, "told") -- luacheck: ignore
     for _, setup in ipairs(case.setup or {}) do
-      sh.run("ip -n told " .. setup)
+      sh.run((spec.setup_tool or "ip") .. " -n told " .. setup)
     end
     for _, line in ipairs(commands.of(commands.context "told", spec.noun, "add", args)) do
       sh.run(line)

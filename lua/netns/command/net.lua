@@ -214,6 +214,10 @@ function net.route(ctx, verb, args)
     text.put(words, args.type)
   end
   text.put(words, args.dst or verb ~= "show" and verb ~= "flush" and "default" or nil)
+  local late = args.encap and args.encap.type == "xfrm" -- iproute2 takes no word behind it
+  if args.encap and not late then
+    put_encap(words, args.encap)
+  end
   local locked = put_metrics(words, args)
   for _, row in ipairs(route_rows) do
     local value = row.key == "via" and via_of(args.via, family) or args[row.key]
@@ -223,7 +227,7 @@ function net.route(ctx, verb, args)
       text.field(words, row, value)
     end
   end
-  if args.encap then -- last: iproute2's readers take what they know
+  if late then
     put_encap(words, args.encap)
   end
   put_hops(words, args.nexthops or {}, family)

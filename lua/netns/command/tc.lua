@@ -124,7 +124,7 @@ local common = { dev = true, kind = true, parent = true, root = true, handle = t
   leaf = true, offloaded = true, ingress_block = true, egress_block = true }
 
 -- The rate comes first: others are worked out from it.
-local early = { rate = 1, peakrate = 2, burst = 3, limit = 4, bands = 4, strict = 5, rt = 5 }
+local early = { bandwidth = 1, rate = 1, peakrate = 2, burst = 3, limit = 4, bands = 4, strict = 5, rt = 5 }
 
 local function put_all(words, list)
   for _, word in ipairs(list) do
@@ -178,7 +178,8 @@ local odd = {
   fq = { horizon_drop = choice("horizon_drop", "horizon_cap") },
   fq_pie = { ecn_prob = number "share" },
   hhf = { admit_bytes = number "size" },
-  sfb = { rehash = number("time", 1000), db = number("time", 1000) },
+  sfb = { rehash = number("time", 1000), db = number("time", 1000), increment = words_of, decrement = words_of },
+  sfq = { perturb = words_of },
   prio = { priomap = words_of },
   ets = { priomap = words_of, quanta = words_of },
   hfsc = { sc = curve, rt = curve, ls = curve, ul = curve },

@@ -59,8 +59,6 @@
 -- @tfield Noun xfrm_policy policies of IPsec: ip-xfrm(8)
 -- @tfield Noun qdisc queueing disciplines: tc(8)
 -- @tfield Noun class classes of queueing disciplines: tc(8)
--- @tfield Noun xfrm_state security associations of IPsec: ip-xfrm(8)
--- @tfield Noun xfrm_policy policies of IPsec: ip-xfrm(8)
 -- @tfield Nft nft its firewall: nft(8)
 -- @tfield Sysctl sysctl its sysctls: sysctl(8)
 -- @tfield ?string address in a lab: the node's first address, without its length
@@ -262,8 +260,6 @@
 -- @tfield Noun fdb
 -- @tfield Noun vlan
 -- @tfield Noun mdb
--- @tfield Noun xfrm_state
--- @tfield Noun xfrm_policy
 -- @tfield Noun qdisc
 -- @tfield Noun class
 -- @tfield Noun xfrm_state

@@ -1,7 +1,6 @@
 --- `netns.help`: explains functions, objects and names, from the reference.
 -- @module netns.reference.help
 local check = require "netns.check"
-local colour = require "netns.colour"
 local keys = require "netns.reference.keys"
 local live = require "netns.reference.live"
 local printing = require "netns.print"
@@ -12,10 +11,6 @@ local help = {}
 
 local function width()
   return math.max(40, math.min(printing.width() or 80, 100))
-end
-
-local function strong(text)
-  return colour.paint("strong", text)
 end
 
 local function append(out, lines)
@@ -50,7 +45,7 @@ end
 
 local function function_text(entry)
   local doc = entry.doc
-  local out = { strong(reference.signature(entry)) }
+  local out = { reference.signature(entry) }
   if #entry.aliases > 0 then
     out[#out + 1] = "also: " .. table.concat(entry.aliases, ", ")
   end
@@ -81,7 +76,7 @@ end
 
 local function owner_text(owner)
   local doc = owner.doc
-  local out = { strong(owner.kind == "class" and owner.tag or owner.require), "" }
+  local out = { owner.kind == "class" and owner.tag or owner.require, "" }
   append(out, prose.plain(doc.text, width()))
   local rows = {}
   for _, field in ipairs(doc.fields) do
@@ -110,7 +105,7 @@ local function owner_text(owner)
 end
 
 local function topic_text(name, block)
-  local out = { strong(name), "" }
+  local out = { name, "" }
   append(out, prose.plain(block.text, width()))
   return table.concat(out, "\n")
 end
@@ -126,13 +121,13 @@ local function key_rows(list)
 end
 
 local function keys_text(name)
-  local out = { strong("keys of " .. name), "" }
+  local out = { "keys of " .. name, "" }
   append(out, columns(key_rows(keys.of(name)), "  "))
   return table.concat(out, "\n")
 end
 
 local function noun_text(noun)
-  local out = { strong("ns." .. noun), "", keys.about(noun), "" }
+  local out = { "ns." .. noun, "", keys.about(noun), "" }
   local verbs = {}
   for _, entry in ipairs(reference.book().by_owner.Noun.entries) do
     verbs[#verbs + 1] = entry.key
@@ -173,7 +168,7 @@ local function overview()
   for _, noun in ipairs(keys.nouns()) do
     rows[#rows + 1] = { noun, keys.about(noun) }
   end
-  local out = { strong "netns.help(x)", "", "x is a function, an object, or a name: one of these, "
+  local out = { "netns.help(x)", "", "x is a function, an object, or a name: one of these, "
     .. "\"Namespace:run\", \"route:add\", \"route.metric\".", "" }
   append(out, columns(rows, "  "))
   return table.concat(out, "\n")
@@ -192,7 +187,7 @@ local function key_text(name, key)
   for _, of in ipairs { keys.table_of(name), name } do
     for _, row in ipairs(keys.of(of) or {}) do
       if row.name == key then
-        return ("%s\n\n%s"):format(strong(name .. "." .. key), keys.words(row))
+        return ("%s\n\n%s"):format(name .. "." .. key, keys.words(row))
       end
     end
   end

@@ -23,6 +23,7 @@ local function read_all()
       names[#names + 1] = name
     end
   end
+  names[#names + 1] = not package.loaded["netns.repl"] and "netns.repl" or nil -- which to load has effects
   table.sort(names)
   for _, name in ipairs(names) do
     local path = package.searchpath(name, package.path)

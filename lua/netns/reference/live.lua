@@ -13,6 +13,7 @@ local lab = require "netns.topology.lab"
 local monitor = require "netns.monitor"
 local plan = require "netns.topology.plan"
 local recorder = require "netns.recorder"
+require "netns.view"
 
 local live = {}
 
@@ -82,6 +83,7 @@ class("Attachment", require "netns.cni.exec".methods, { tag = "netns.cni.Attachm
 --- Modules whose opening comments are texts of their own: what methods of several classes have in common.
 live.topics = { "netns.process", "netns.wait", "netns.monitor", "netns.capture", "netns.recorder",
   "netns.probe", "netns.sockets", "netns.explain", "netns.sysctl",
-  "netns.nft", "netns.nft.handle", "netns.nft.monitor", "netns.topology.description" }
+  "netns.nft", "netns.nft.handle", "netns.nft.monitor", "netns.topology.description",
+  "netns.repl", "netns.view" }
 
 return live

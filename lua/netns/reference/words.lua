@@ -17,8 +17,6 @@ xfrm_state   states of IPsec, its security associations: ip-xfrm(8)
 xfrm_policy  policies of IPsec: ip-xfrm(8)
 qdisc    queueing disciplines: tc(8)
 class    classes of queueing disciplines: tc(8)
-xfrm_state   security associations of IPsec: ip-xfrm(8)
-xfrm_policy  policies of IPsec: ip-xfrm(8)
 ]]
 
 --- Nouns whose tables of keys are called otherwise (because a kind of link has that name).
@@ -460,69 +458,6 @@ root              true: parent is "root"
 classid           its own identifier, "1:10"
 leaf              the qdisc that serves it
 stats             counters, where asked for by { stats = true }
-]]
-
-words.keys.xfrm_state = [[
-src               the outer source address
-dst               the outer destination address
-proto             "esp", "ah", "comp", "route2", "hao"
-spi               which of them: the number in the packets
-mode              "transport" (unless given), "tunnel", "beet", "ro", "in_trigger"
-reqid             what templates of policies name it by
-aead              { name =, key =, icv = bits }: encryption with authentication
-enc               { name =, key = }: encryption
-auth              { name =, key =, trunc = bits }: authentication
-comp              the name of a compression, "deflate"
-encap             { type = "espinudp", sport =, dport =, oaddr = }: within UDP
-sel               only these packets: a selector, keys of "xfrm selector"
-mark              "0x1/0xff": packets with this mark
-output_mark       the mark that packets get
-output_mark_mask  which bits of it
-if_id             number of the xfrm interface
-coa               care-of address of Mobile IPv6
-tfcpad            bytes that packets are padded to
-replay_window     packets
-replay_seq        the last number received
-replay_seq_hi     its upper half
-replay_oseq       the last number sent
-replay_oseq_hi    its upper half
-seq               the number that a key daemon asked with
-limits            seconds, bytes, packets it lives: keys of "xfrm limits"
-esn               numbers of 64 bits
-noecn             do not copy the ECN bits
-decap_dscp        copy the DSCP inwards
-dont_encap_dscp   do not copy the DSCP outwards
-nopmtudisc        do not set DF
-wildrecv          any source may send
-icmp              errors about such packets are looked at
-af_unspec         the inner packets may be of the other family
-align4            aligned to 4 bytes (IPv6)
-oseq_may_wrap     the sent number may begin anew
-stats             counters
-]]
-
-words.keys.xfrm_policy = [[
-src               source prefix
-dst               destination prefix
-dir               "in", "out" or "fwd"
-proto             protocol
-sport             source port
-dport             destination port
-type              of ICMP
-code              of ICMP
-key               of GRE
-dev               the link
-action            "allow" (unless given) or "block"
-priority          lower comes first
-tmpl              a list of templates: what must be done to packets; keys of "xfrm template" each
-mark              "0x1/0xff": packets with this mark
-if_id             number of the xfrm interface
-index             its number
-ptype             "main" or "sub"
-localok           sockets may have policies of their own
-icmp              errors about such packets are looked at
-limits            seconds, bytes, packets it lives: keys of "xfrm limits"
-stats             counters
 ]]
 
 words.keys["qdisc netem"] = [[
