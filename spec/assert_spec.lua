@@ -9,16 +9,19 @@ local lab
 setup(function()
   local t = topology.new "t"
   local lan = t:switch "lan"
-  t:router("gw"):attach(lan):connect(t:host "srv")
+  local gw = t:router "gw"
+  gw:attach(lan):connect(t:host "srv")
   t:host("pc"):attach(lan)
-  lab = t:up()
-  lab.gw.nft:run [[table inet guard {
-    chain c {
-      type filter hook forward priority 0
-      tcp dport 22 drop
-      tcp dport 23 reject with tcp reset
+  gw:firewall [[
+    table inet guard {
+      chain c {
+        type filter hook forward priority 0
+        tcp dport 22 drop
+        tcp dport 23 reject with tcp reset
+      }
     }
-  }]]
+  ]]
+  lab = t:up()
 end)
 
 teardown(function()
