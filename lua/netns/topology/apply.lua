@@ -11,6 +11,7 @@ local names = require "netns.topology.names"
 local plain = require "netns.plain"
 local snapshot = require "netns.topology.snapshot"
 local up = require "netns.topology.up"
+local words = require "netns.topology.words"
 
 local apply = {}
 
@@ -115,9 +116,8 @@ local function reset_sysctls(state, old, new)
     local still = expect.sysctls(step)
     for name in pairs(before and expect.sysctls(before) or {}) do
       if still[name] == nil then
-        local usual = name:gsub("^(net%.ipv[46]%.conf%.)(.+)(%.[%w_]+)$", function(head, which, key)
-          return head .. (which == "all" and which or "default") .. key
-        end)
+        local _, link = words.sysctl(name)
+        local usual = link and name:gsub("^(net%.ipv[46]%.%l+%.)[^.]+", "%1default") or name
         local ok, value = pcall(function()
           return fresh.sysctl[usual]
         end)

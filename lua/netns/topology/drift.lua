@@ -155,19 +155,13 @@ local function sysctl_text(value)
   return tostring(value == true and 1 or value == false and 0 or value):gsub("%s+", " ")
 end
 
--- The link that a sysctl is of, if it is of one.
-local function link_of(name)
-  local link = name:match "^net%.ipv[46]%.%l+%.(.+)%.[%w_]+$"
-  return link ~= "all" and link ~= "default" and link or nil
-end
-
 local function compare_sysctls(ns, want, have, add)
   local there = {}
   for _, row in pairs(have.links) do
     there[row.name] = true
   end
   for _, name in ipairs(words.sorted(want)) do
-    local link = link_of(name)
+    local _, link = words.sysctl(name)
     if link and not there[link] then
       goto continue -- it comes with the link
     end
@@ -221,7 +215,7 @@ local function compare_qdiscs(want, have, add)
     local item, link = want.qdisc[index], have.links[index]
     local wanted = item.qdisc and item.qdisc.kind
     if link and not (wanted == link.qdisc or (not wanted and usual[link.qdisc])) then
-      add("qdisc " .. item.iface.name, wanted or "noqueue", shown(link.qdisc), remedies.qdisc(item))
+      add("qdisc " .. item.name, wanted or "noqueue", shown(link.qdisc), remedies.qdisc(item))
     end
   end
 end

@@ -5,6 +5,7 @@
 -- @module netns.topology.expect
 local ip = require "netns.topology.ip"
 local kernel = require "netns.topology.kernel"
+local words = require "netns.topology.words"
 
 local expect = {}
 
@@ -151,7 +152,7 @@ end
 local function add_addr(want, op, names, links)
   local row = row_of(op, names)
   local p = ip.prefix(row.address, true)
-  row.address = p and ip.text(p) or row.address
+  row.address = p and ip.text(p, row.peer ~= nil) or row.address
   row.family = p and family_name(p)
   -- a link that is down loses its IPv6 addresses
   local link = type(op.args.dev) == "number" and links[op.args.dev]
@@ -231,7 +232,7 @@ local function add_rows(want, step, names, links, base)
   end
   for _, list in ipairs { step.config, step.rows } do
     for _, op in ipairs(list) do
-      if op.noun == "addr" then
+      if op.noun == "addr" and op.verb == "add" then
         add_addr(want, op, names, links)
       end
     end
@@ -255,30 +256,37 @@ end
 --- The sysctls of a step, and what they mean for each link: it takes the defaults when it is made.
 -- @treturn table value by name
 function expect.sysctls(step)
-  local values = {}
+  local values, said = {}, {}
   for name, value in pairs(step.sysctls) do
-    name = name:gsub("/", ".")
+    said[words.sysctl(name)] = value
+  end
+  for name, value in pairs(said) do
     local before, key = name:match "^(net%.ipv[46]%.conf%.)default%.([%w_]+)$"
     for _, iface in ipairs(before and key ~= "forwarding" and step.node.ifaces or {}) do
-      local of_link = before .. iface.name .. "." .. key
-      if not iface.name:find(".", 1, true) and step.sysctls[of_link] == nil then
-        values[of_link] = value
-      end
+      local of_link = before .. iface.name:gsub("%.", "/") .. "." .. key
+      values[of_link] = said[of_link] == nil and value or nil
     end
-    values[name] = value
   end
-  return values
+  return overlay(values, said)
 end
 
 -- All ------------------------------------------------------------------------------------------------------------
 
+-- Root qdiscs by link: impairments, and those that are said as rows.
 local function impairments(step)
-  local list = {}
+  local list, by_name = {}, {}
   for _, iface in ipairs(step.node.ifaces) do
-    list[iface.index] = { iface = iface }
+    list[iface.index] = { name = iface.name, iface = iface }
+    by_name[iface.name] = list[iface.index]
   end
   for _, impair in ipairs(step.impair) do
     list[impair.iface.index].qdisc = impair.qdisc
+  end
+  for _, op in ipairs(step.rows) do
+    local item = op.noun == "qdisc" and (op.args.parent or "root") == "root" and by_name[op.args.dev]
+    if item then
+      item.qdisc, item.row = { kind = op.args.kind }, op.args
+    end
   end
   for _, item in pairs(list) do
     local bent = item.iface.link.bent -- while it is up

@@ -121,6 +121,20 @@ function topology.load(path)
   return description.from(literal.read(text, path))
 end
 
+--- Read namespaces that are there into a description that brings the same network up again.
+-- Links between them become links, and all else rows in ip(8)'s words; the far ends of links that lead to other
+-- namespaces are put into a node `elsewhere`.
+-- @tparam table namespaces by the names that their nodes are to have: a Namespace, or what netns.open takes
+-- @treturn Topology
+-- @treturn {table,...} what a description cannot say: `{ path =, message = }` each
+-- @raise netns.Error where a namespace cannot be opened
+-- @usage local t = topology.capture { web = "web", db = { pid = 4711 } }
+--   topology.save(t, "captured.topology")
+function topology.capture(namespaces)
+  local data, left = require("netns.topology.capture").read(namespaces)
+  return description.from(data), left
+end
+
 --- Remove what named labs left behind whose owners are dead. What a live one holds is never touched: its lock proves
 -- that it is held.
 -- @treturn {string,...} the names of the labs removed

@@ -167,6 +167,9 @@ function kernel.read(ns, opts)
     facts.neigh = by_key(ns.neigh:list(), kernel.neigh_key, function(neigh)
       return neigh.state == "permanent" and neigh.lladdr ~= nil
     end)
+    for _, proxy in ipairs(ns.neigh:list { proxy = true }) do
+      facts.neigh[kernel.neigh_key(proxy)] = proxy
+    end
     facts.nft = kernel.ruleset(ns)
   end
   return facts

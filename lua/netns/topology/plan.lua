@@ -166,12 +166,25 @@ local function plan_devices(step, node)
   end
 end
 
-local row_nouns = { { "addresses", "addr" }, { "routes", "route" }, { "rules", "rule" }, { "neighbours", "neigh" } }
+local row_nouns = { { "addresses", "addr" }, { "nexthops", "nexthop" }, { "routes", "route" }, { "rules", "rule" },
+  { "neighbours", "neigh" }, { "qdiscs", "qdisc" }, { "classes", "class" } }
+
+-- An IPv6 address is usable at once if it is not looked for first; then it is changed to what is said.
+local function is_to_be_quick(noun, row)
+  return noun == "addr" and row.nodad == nil and tostring(row.address):find(":", 1, true)
+end
 
 local function plan_rows(step, node)
   for _, pair in ipairs(row_nouns) do
     for i, row in ipairs(node.data[pair[1]] or {}) do
-      op(step.rows, pair[2], "add", copy(row), ("%s.%s[%d]"):format(node.path, pair[1], i))
+      local args, path = copy(row), ("%s.%s[%d]"):format(node.path, pair[1], i)
+      if is_to_be_quick(pair[2], row) then
+        args.nodad = true
+        op(step.rows, pair[2], "add", args, path)
+        op(step.rows, pair[2], "replace", copy(row), path)
+      else
+        op(step.rows, pair[2], "add", args, path)
+      end
     end
   end
 end

@@ -186,7 +186,11 @@ end
 
 function remedies.qdisc(item)
   return { order = QDISC, fix = function(_, _, ns)
-    up.impair(ns, item.iface.name, item.qdisc)
+    if item.row then
+      ns.qdisc:replace(item.row)
+    else
+      up.impair(ns, item.name, item.qdisc)
+    end
   end }
 end
 

@@ -85,8 +85,23 @@ local function append_rest(out, step, prefix)
       out[#out + 1] = command.nft(ctx, ruleset)
     end
   end
+end
+
+local function append_processes(out, step, prefix)
+  local ctx = command.context(prefix .. step.name)
   for _, process in ipairs(step.run or {}) do
     out[#out + 1] = command.run(ctx, process.argv, process) .. " &"
+  end
+end
+
+-- Those of links when these are there, the others before.
+local function append_sysctls(out, step, prefix, of_links)
+  local ctx = command.context(prefix .. step.name)
+  for _, name in ipairs(words.sorted(step.sysctls)) do
+    local _, link = words.sysctl(name)
+    if (link ~= nil and link ~= "lo") == of_links then
+      out[#out + 1] = command.sysctl(ctx, name, step.sysctls[name])
+    end
   end
 end
 
@@ -99,10 +114,7 @@ function Plan:commands(prefix)
   local out = {}
   for _, step in ipairs(self.steps) do
     out[#out + 1] = command.add_netns(prefix .. step.name)
-    local ctx = command.context(prefix .. step.name)
-    for _, name in ipairs(words.sorted(step.sysctls)) do
-      out[#out + 1] = command.sysctl(ctx, name, step.sysctls[name])
-    end
+    append_sysctls(out, step, prefix, false)
   end
   for _, part in ipairs { "links", "devices" } do
     for _, step in ipairs(self.steps) do
@@ -110,9 +122,17 @@ function Plan:commands(prefix)
     end
   end
   for _, step in ipairs(self.steps) do
+    append_sysctls(out, step, prefix, true)
+  end
+  for _, step in ipairs(self.steps) do
     append_ops(out, step, step.config, prefix)
-    append_ops(out, step, step.rows, prefix)
     append_rest(out, step, prefix)
+  end
+  for _, step in ipairs(self.steps) do
+    append_ops(out, step, step.rows, prefix)
+  end
+  for _, step in ipairs(self.steps) do
+    append_processes(out, step, prefix)
   end
   return out
 end

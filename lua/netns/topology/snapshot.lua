@@ -12,8 +12,10 @@ local NONE = expect.NONE
 -- Told apart from properties that nobody can set.
 local read_only = { type = true, parentbus = true, parentdev = true, vrf_slave = true, dynamic = true }
 
--- All properties of a link that can be put back.
-local function props_of(row)
+--- All properties of a link that can be put back.
+-- @tparam table row as listed
+-- @treturn table
+function snapshot.props(row)
   local props = { name = row.name, up = row.up, mtu = row.mtu, master = row.master or NONE, alias = row.alias or NONE,
     altnames = row.altnames or NONE, addrgenmode = row.addrgenmode, promisc = row.promisc or NONE,
     allmulticast = row.allmulticast or NONE }
@@ -99,7 +101,7 @@ local function wanted_links(all, step, facts)
     of_plan[iface.index] = iface
   end
   for index, row in pairs(facts.links) do
-    local link = { index = index, name = row.name, props = props_of(row) }
+    local link = { index = index, name = row.name, props = snapshot.props(row) }
     link.iface = of_plan[index]
     if not link.iface then
       link.make = maker(all, all.spaces, step.name, row)

@@ -110,7 +110,8 @@ function up.batch(step, ops, spaces)
     return op and op.path
   end, function()
     spaces[step.name]:batch(function(b)
-      local nouns = { link = b.link, addr = b.addr, route = b.route, rule = b.rule, neigh = b.neigh }
+      local nouns = { link = b.link, addr = b.addr, route = b.route, rule = b.rule, neigh = b.neigh,
+        nexthop = b.nexthop, qdisc = b.qdisc, class = b.class }
       for _, op in ipairs(ops) do
         local noun = nouns[op.noun]
         noun[op.verb](noun, op.noun == "link" and op.args.peer and with_peer(op.args, spaces) or op.args)
@@ -160,12 +161,15 @@ function up.ruleset(ns, text)
   end
 end
 
---- What a step needs besides links and configuration: sysctls before, the rest after.
-function up.sysctls(step, ns)
+--- The sysctls of a step: those of links (`of_links`) when these are there, the others before.
+function up.sysctls(step, ns, of_links)
   for _, name in ipairs(words.sorted(step.sysctls)) do
-    attempt(step, step.node.path .. ".sysctl", function()
-      ns.sysctl[name] = step.sysctls[name]
-    end)
+    local _, link = words.sysctl(name)
+    if (link ~= nil and link ~= "lo") == of_links then
+      attempt(step, step.node.path .. ".sysctl", function()
+        ns.sysctl[name] = step.sysctls[name]
+      end)
+    end
   end
 end
 
@@ -290,19 +294,22 @@ function up.run(p, new_space, progress, underlay)
   local ok, err = pcall(function()
     each(function(step)
       spaces[step.name] = attempt(step, step.node.path, new_space, step.name)
-      up.sysctls(step, spaces[step.name])
+      up.sysctls(step, spaces[step.name], false)
     end)
     each(function(step)
       up.batch(step, step.links, spaces)
     end)
     for _, step in ipairs(steps) do
       up.devices(step, spaces[step.name])
+      up.sysctls(step, spaces[step.name], true)
     end
     each(function(step)
       up.batch(step, step.config, spaces)
-      up.batch(step, step.rows, spaces)
       up.extras(step, spaces[step.name])
     end)
+    for _, step in ipairs(steps) do -- when all links have their far ends up: nexthops need that
+      up.batch(step, step.rows, spaces)
+    end
     each(function(step)
       up.settle(step, spaces[step.name])
     end)

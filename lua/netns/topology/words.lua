@@ -44,6 +44,20 @@ function words.each(value)
   return ipairs(type(value) == "table" and value or value ~= nil and { value } or {})
 end
 
+local swap = { ["."] = "/", ["/"] = "." }
+
+--- The name of a sysctl with dots between its parts (a slash stands for a dot within one), and the link it is of.
+-- @treturn string
+-- @treturn ?string nil where it is of no link; "all" and "default" are none
+-- @usage words.sysctl "net/ipv4/conf/eth0.1/forwarding" --> "net.ipv4.conf.eth0/1.forwarding", "eth0.1"
+function words.sysctl(name)
+  if name:match "[./]" == "/" then
+    name = name:gsub("[./]", swap)
+  end
+  local link = name:match "^net%.ipv[46]%.%l+%.([^.]+)%.[%w_]+$"
+  return name, link ~= "all" and link ~= "default" and link and link:gsub("/", ".") or nil
+end
+
 local times = { s = 1, sec = 1, secs = 1, ms = 1e-3, msec = 1e-3, msecs = 1e-3, us = 1e-6, usec = 1e-6, usecs = 1e-6,
   ns = 1e-9 }
 
