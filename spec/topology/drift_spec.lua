@@ -274,8 +274,8 @@ describe("apply", function()
     lab.pc1.link:set { dev = "eth0", alias = "by hand", mtu = 1400 }
     lab.isp.link:add { name = "br7", type = "bridge", up = true, stp_state = 1 }
     lab.isp.addr:add { dev = "br7", address = "10.70.0.1/24" }
-    lab.isp.link:add { name = "tap", type = "veth", up = true,
-      peer = { name = "tap", netns = lab.pc1, up = true } }
+    lab.isp.link:add { name = "tap", type = "veth", up = true, addrgenmode = "none",
+      peer = { name = "tap", netns = lab.pc1, up = true, addrgenmode = "none" } }
     lab.isp.sysctl["net.ipv4.ip_default_ttl"] = 33
     local before, pid = dump(lab), sleeper(lab.pc1)
 

@@ -69,7 +69,11 @@ local function routes_of(list)
   local direct, others = {}, {}
   for _, row in ipairs(list) do
     if row.table ~= "local" and not learned[row.proto] then
-      table.insert((row.via or row.nexthops) and others or direct, concise(row))
+      local route = concise(row)
+      if row.nhid then -- which says where they lead
+        route.via, route.dev, route.nexthops = nil, nil, nil
+      end
+      table.insert((row.via or row.nexthops or row.nhid) and others or direct, route)
     end
   end
   return table.move(others, 1, #others, #direct + 1, direct)
@@ -180,8 +184,11 @@ end
 local function run(spaces)
   local base = kernel.defaults()
   local ns <close> = base.ns
-  local c = { data = { name = "captured", addressing = false, routing = false, nodes = {} }, base = base,
-    spaces = spaces, links = {}, all = {}, taken = {}, left = {}, outside = 0, elsewhere = "elsewhere", fresh = ns.sysctl:list "net" }
+  local c = {
+    data = { name = "captured", addressing = false, routing = false, nodes = {} }, left = {},
+    spaces = spaces, all = {}, links = {}, taken = {}, base = base, fresh = ns.sysctl:list "net",
+    elsewhere = "elsewhere", outside = 0,
+  }
   local names = words.sorted(spaces)
   for _, name in ipairs(names) do
     c.all[name] = read(spaces[name])

@@ -59,7 +59,18 @@ local function compare_port(link, wanted, found, add)
   end
 end
 
-local function compare_link(link, row, add)
+-- Where no spanning tree is made, a port that was left waiting for one would wait on.
+local function compare_port_state(link, row, have, add)
+  for _, bridge in pairs(have.links) do
+    if bridge.name == row.master and bridge.stp_state == 0 and bridge.up and row.operstate == "up"
+      and row.bridge_slave and row.bridge_slave.state ~= "forwarding" then
+      add(("link %s port state"):format(link.name), "forwarding", row.bridge_slave.state,
+        remedies.port_prop(link, "state", "forwarding"))
+    end
+  end
+end
+
+local function compare_link(link, row, have, add)
   for _, key in ipairs(words.sorted(link.props)) do
     if key ~= "bridge_slave" then
       compare_prop(link, key, link.props[key], row[key], add)
@@ -73,6 +84,9 @@ local function compare_link(link, row, add)
   if link.props.bridge_slave and link.props.master == row.master then
     compare_port(link, link.props.bridge_slave, row.bridge_slave or {}, add)
   end
+  if link.whole and row.master then
+    compare_port_state(link, row, have, add)
+  end
 end
 
 local function compare_links(want, have, add)
@@ -83,7 +97,7 @@ local function compare_links(want, have, add)
     elseif link.props.type and row.type ~= link.props.type then
       add(("link %s type"):format(link.name), link.props.type, shown(row.type), remedies.lost_link(link))
     else
-      compare_link(link, row, add)
+      compare_link(link, row, have, add)
     end
   end
   for _, index in ipairs(words.sorted(have.links)) do

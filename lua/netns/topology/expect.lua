@@ -89,7 +89,7 @@ local function add_devices(step, links, names)
         local link = { index = made.index, name = made.name, op = op, props = given(made) }
         link.props.altnames = link.props.altnames or NONE
         link.props.master = link.props.master or NONE
-        link.props.type = args.type
+        link.props.type, link.props.up = args.type, false
         links[made.index] = link
       end
     else

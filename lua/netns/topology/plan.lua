@@ -139,12 +139,10 @@ end
 local function plan_devices(step, node)
   for _, device in ipairs(node.devices) do
     local args = copy(device.row)
-    args.index = device.index
-    args.up = args.up ~= false
+    args.index, args.up = device.index, nil
     if device.peer_index then
-      args.peer = copy(args.peer)
+      args.peer = copy(args.peer, "up")
       args.peer.index = device.peer_index
-      args.peer.up = args.peer.up ~= false
     end
     op(step.devices, "link", "add", args, device.path)
   end
@@ -162,6 +160,19 @@ local function plan_devices(step, node)
     end
     if device.row.addrgenmode then
       op(step.rows, "link", "set", { dev = device.row.name, addrgenmode = device.row.addrgenmode }, device.path)
+    end
+  end
+end
+
+-- Devices come up when the links that they may stand on are up.
+local function plan_devices_up(step, node)
+  for _, device in ipairs(node.devices) do
+    local row = device.row
+    for index, up in pairs { [device.index] = row.up ~= false,
+      [device.peer_index or device.index] = (device.peer_index and row.peer or row).up ~= false } do
+      if up then
+        op(step.config, "link", "set", { dev = index, up = true }, device.path)
+      end
     end
   end
 end
@@ -284,6 +295,7 @@ function plan.make(m)
       plan_addresses(step, node, m)
       plan_routes(step, node)
     end
+    plan_devices_up(step, node)
     plan_rows(step, node)
     plan_devices(step, node)
     step.sysctls = sysctls(node, m)

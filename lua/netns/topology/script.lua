@@ -11,6 +11,12 @@ local function names_of(step)
   for _, iface in ipairs(step.node.ifaces) do
     names[iface.index] = iface.name
   end
+  for _, device in ipairs(step.node.devices) do
+    names[device.index] = device.row.name
+    if device.peer_index then
+      names[device.peer_index] = device.row.peer.name
+    end
+  end
   return names
 end
 
@@ -28,7 +34,7 @@ end
 -- The operation's arguments with names where the plan has numbers of interfaces, and namespaces where it has nodes.
 local function named(args, names, prefix)
   local result = copy(args, { dev = names[args.dev], master = names[args.master] })
-  if args.peer then
+  if type(args.peer) == "table" then
     result.peer = copy(args.peer, { netns = args.peer.node and prefix .. args.peer.node or args.peer.netns })
     result.peer.node = nil
   end
@@ -65,6 +71,9 @@ local function append_ops(out, step, ops, prefix)
   end })
   for _, o in ipairs(ops) do
     local args = named(o.args, names, prefix)
+    if o.noun == "addr" then
+      args.proto = nil -- which ip(8) has no word for before 2023
+    end
     if o.tunnel then -- born there, by a request from the machine's own namespace, which it sends and receives in
       args.netns = prefix .. step.name
       append(out, command.of(command.context(), o.noun, o.verb, args))

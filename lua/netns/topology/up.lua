@@ -272,6 +272,13 @@ function up.settle(step, ns)
       attempt(step, iface.path, settle_address, ns, ip.format(6, a.hi, a.lo))
     end
   end
+  for _, op in ipairs(step.rows) do
+    local text = op.noun == "addr" and op.verb == "add" and tostring(op.args.address):match "^[^/]*"
+    local link = text and text:find ":" and ns.link:get(op.args.dev)
+    if link and link.up and link.carrier then
+      attempt(step, op.path, settle_address, ns, text)
+    end
+  end
 end
 
 --- Build everything.
