@@ -95,6 +95,15 @@ function check.relay(fn, ...)
   error(results[2], 0)
 end
 
+--- The entries of a table as a table of their own, whatever metatable it has.
+function check.plain(t)
+  local plain = {}
+  for key, value in next, t do
+    plain[key] = value
+  end
+  return plain
+end
+
 --- Refuse all but a table of known keys, each of its type; nil is an empty one.
 -- @tparam table|nil opts
 -- @tparam table known from a key to its Lua type, or to several ("string table")
@@ -107,14 +116,12 @@ function check.options(opts, known, what)
     check.refuse("%s: options must be a table, got %s", what, check.show(opts))
   end
   check.keys(opts, known, what)
-  local plain = {}
   for key, value in next, opts do
-    plain[key] = value
     if not known[key]:find(type(value), 1, true) then
       check.refuse("%s: %s must be a %s, got %s", what, key, (known[key]:gsub(" ", " or ")), check.show(value))
     end
   end
-  return plain
+  return check.plain(opts)
 end
 
 --- Refuse what is not an object of a class, and a Namespace that is closed.

@@ -2,6 +2,7 @@
 -- once. Nothing of the machine's is touched; the kernel may load the modules that are asked for, as it does for
 -- `ip link add`.
 -- @module netns.features
+local check = require "netns.check"
 local core = require "netns.core"
 require "netns.nft"
 require "netns.sysctl"
@@ -271,8 +272,7 @@ function features.features(...)
       known = known or area[1] == name
     end
     if not known then
-      error(('features: there is no area "%s": it is "link", "qdisc", "nft", "route" or "bridge"'):format(
-        tostring(name)), 2)
+      check.refuse('features: there is no area %s: it is "link", "qdisc", "nft", "route" or "bridge"', check.show(name))
     end
     wanted[name] = true
   end

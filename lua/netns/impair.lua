@@ -133,6 +133,7 @@ local function arguments(link, opts)
     check.refuse("link impair: expected a table, or nil to take it away, got %s", check.show(opts))
   end
   check.keys(opts, known_keys(), "link impair")
+  opts = check.plain(opts)
   if opts.direction ~= nil and not directions[opts.direction] then
     check.refuse('link impair: direction must be "both", "egress" or "ingress", got %s', check.show(opts.direction))
   elseif opts.peer ~= nil then

@@ -357,12 +357,28 @@ end
 
 -- On and off -------------------------------------------------------------------------------------------------------
 
+local classes = { [core.Noun] = "netns.Noun", [core.Link] = "netns.Link", [core.Namespace] = "netns.Namespace",
+  [debug.getregistry()["netns.Namespace"]] = "netns.Namespace" }
+
+-- A method as it is traced; what is called without its object is refused as ever.
+local function method(class, own, traced)
+  return function(self, ...)
+    if type(self) ~= "userdata" or getmetatable(self) ~= class then
+      return check.relay(own, self, ...)
+    end
+    return traced(self, ...)
+  end
+end
+
 local function put(place, key, make, ...)
   local own = place[key]
   state.own[place] = state.own[place] or {}
   state.own[place][key] = own
   local n = select("#", ...)
   local ours = n > 0 and make(..., own) or make(own)
+  if classes[place] then
+    ours = method(classes[place], own, ours)
+  end
   state.places[#state.places + 1] = { place, key, ours, own }
   place[key] = ours
 end
@@ -418,12 +434,13 @@ local function writer(out)
 end
 
 local function can_write(out)
-  local kind = type(out)
-  if kind == "function" or io.type(out) == "file" then
+  if type(out) == "function" or io.type(out) == "file" then
     return true
   end
-  local meta = kind == "table" and out or getmetatable(out)
-  return type(meta) == "table" and type(out.write) == "function"
+  local ok, write = pcall(function()
+    return out.write
+  end)
+  return ok and type(write) == "function"
 end
 
 --- See `netns.trace`.

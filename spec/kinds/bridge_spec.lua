@@ -353,7 +353,7 @@ describe("ns.fdb", function()
     end
     refuses({ lladdr = mac }, "dev is missing")
     refuses({ dev = "e0" }, "lladdr is missing")
-    refuses({ lladdr = "02:00", dev = "e0" }, "lladdr must be an Ethernet address")
+    refuses({ lladdr = "02:00:00:00", dev = "e0" }, "lladdr must be an Ethernet address")
     refuses({ lladdr = mac, dev = "e0", static = true, dynamic = true }, "static")
     refuses({ lladdr = mac, dev = "e0", static = 1 }, "static must be true or false")
     refuses({ lladdr = mac, dev = "e0", state = "statik" }, 'did you mean "static"?')
