@@ -133,7 +133,7 @@ static int l_netns_new(lua_State *L)
         return l_raise(L, &e);
     }
     adopt(L, ns, fd);
-    if (name && nsfd_pin(fd, name, &e) != 0)
+    if (name && nsfd_pin(fd, name, !keep, &e) != 0)
         return l_raise(L, &e);
     ns->owns_name = name && !keep;
     return 1;

@@ -234,11 +234,28 @@ static int l_records_list(lua_State *L)
     return 1;
 }
 
+/* core.sweep_name(name): true if it was one that a dead process left, and is gone now. */
+static int l_sweep_name(lua_State *L)
+{
+    struct nserr e;
+    size_t len;
+    const char *name = luaL_checklstring(L, 1, &len);
+    int swept = nsfd_check_name(name, len, &e);
+
+    if (!swept)
+        swept = nsfd_sweep_name(name, &e);
+    if (swept < 0)
+        return l_raise(L, &e);
+    lua_pushboolean(L, swept);
+    return 1;
+}
+
 void l_record_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"record", l_record_lock},
                                          {"read_record", l_record_read},
                                          {"records", l_records_list},
+                                         {"sweep_name", l_sweep_name},
                                          {NULL, NULL}};
     static const luaL_Reg methods[] = {{"write", l_record_write},
                                        {"remove", l_record_remove},

@@ -9,6 +9,7 @@
 #ifndef NETNS_NSFD_H
 #define NETNS_NSFD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -72,8 +73,13 @@ int nsfd_rootless(struct nserr *e);
 
 /* Names below NETNS_RUN_DIR, made and removed as `ip netns` does it. */
 int nsfd_check_name(const char *name, size_t len, struct nserr *e);
-/* Bind fd to the name; fails with EEXIST where it is taken. */
-int nsfd_pin(int fd, const char *name, struct nserr *e);
+/* Bind fd to the name; fails with EEXIST where it is taken. A name that is owned goes with this
+ * process at the latest: nsfd_sweep_name. */
+int nsfd_pin(int fd, const char *name, bool owned, struct nserr *e);
+/* The file that a name is to be mounted on (nsfd_owner.c); 0 or -errno. */
+int nsfd_make_name(const char *path, bool owned);
+/* Remove the name if it is owned by a process that is dead: 1; 0 where it is not; -errno. */
+int nsfd_sweep_name(const char *name, struct nserr *e);
 /* Unmount and remove the name. */
 int nsfd_unpin(const char *name, struct nserr *e);
 /* Unmount and remove only if the name still stands for this namespace (dev, ino): 0 also when

@@ -66,18 +66,17 @@ static int prepare_dir(struct nserr *e)
     return nserr_sys(e, errno, "netns new", "make %s a shared mount", NETNS_RUN_DIR);
 }
 
-int nsfd_pin(int fd, const char *name, struct nserr *e)
+int nsfd_pin(int fd, const char *name, bool owned, struct nserr *e)
 {
     struct name_path path = path_of(name);
     char source[32];
-    int file, err = prepare_dir(e);
+    int err = prepare_dir(e);
 
     if (err)
         return err;
-    file = open(path.text, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
-    if (file < 0)
-        return nserr_sys(e, errno, "netns new", "%s", name);
-    close(file);
+    err = nsfd_make_name(path.text, owned);
+    if (err)
+        return nserr_sys(e, -err, "netns new", "%s", name);
     snprintf(source, sizeof(source), "/proc/self/fd/%d", fd);
     if (mount(source, path.text, "none", MS_BIND, NULL) != 0) {
         err = nserr_sys(e, errno, "netns new", "%s (bind mount)", name);

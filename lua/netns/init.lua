@@ -68,6 +68,31 @@ function netns.rootless()
   here.link:set { dev = "lo", up = true }
 end
 
+--- Remove what killed programs have left: labs with names, and names of `netns.new`.
+-- Everything else is left alone: what living programs hold, names that are kept, and those that others made, with
+-- `ip netns` for example. Names of programs in other pid namespaces stay, as nobody can tell whether these live.
+-- @treturn {string,...} the labs and the names that are gone, sorted
+-- @raise netns.Error where a name cannot be removed
+-- @usage for _, name in ipairs(netns.sweep()) do print("removed", name) end
+function netns.sweep()
+  local swept = require("netns.topology.named").sweep()
+  local labs = core.records()
+  local function of_lab(name)
+    for _, lab in ipairs(labs) do
+      if name:sub(1, #lab + 1) == lab .. "." then
+        return true
+      end
+    end
+  end
+  for _, name in ipairs(core.list()) do
+    if not of_lab(name) and core.sweep_name(name) then
+      swept[#swept + 1] = name
+    end
+  end
+  table.sort(swept)
+  return swept
+end
+
 --- Call a function and give its error back as values instead of raising it.
 -- Only errors of the system (netns.Error objects) are given back; misuse and every other error
 -- goes on up, because it is a mistake in the program.

@@ -61,6 +61,11 @@ end, function()
   end
   netns.delete "pod"
 end)
+def("netns.sweep", function(env)
+  env.named = netns.new "pod"
+end, function()
+  assert(#netns.sweep() == 0)
+end)
 def("netns.try", function(env)
   assert(not netns.try(env.ns.addr.add, env.ns.addr, { dev = "nosuch", address = "10.0.0.1/24" }))
 end)

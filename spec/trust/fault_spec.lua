@@ -123,4 +123,12 @@ describe("found by faults:", function()
   it("a name that cannot be removed at once can be removed later", function()
     assert.equal("refused", verdict("netns.new named", "umount2", 1, "EBUSY"))
   end)
+
+  -- Cause: a process whose /proc/PID/stat could not be opened, for whatever reason, counted as dead.
+  -- Fix: dead is who is not there; what cannot be found out is left alone.
+  it("a sweep that cannot look takes no living program's name", function()
+    for _, code in ipairs { "EACCES", "EMFILE", "ENOENT" } do
+      assert.is_not_equal("says", (verdict("netns.sweep", "open", 1, code):match "^%l+"), code)
+    end
+  end)
 end)

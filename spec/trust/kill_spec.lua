@@ -30,7 +30,7 @@ local script = [[
     local shell = here:spawn { "sh", "-c", "sleep 4242 & sleep 4242" }
     local m = here:monitor()
     local nft = here.nft:monitor()
-    local anonymous = netns.new()
+    local anonymous, name = netns.new(), netns.new "victim's own"
     anonymous.link:add { name = "v0", type = "veth", up = true, peer = { name = "v1", netns = here } }
     here:batch(function(b)
       for i = 1, 50 do b.route:replace { dst = ("10.99.%d.0/24"):format(i), via = "10.0.0.1" } end
@@ -41,7 +41,7 @@ local script = [[
     here:run { "true" }
     print "used"
     here:call(function() local f = io.open "/proc/net/dev" f:close() end)
-    nft:close() m:close() sleeper:close() shell:close() anonymous:close()
+    nft:close() m:close() sleeper:close() shell:close() anonymous:close() name:close()
     lab:close()
     print "closed"
   end]]
@@ -87,7 +87,7 @@ describe("a program that uses everything, killed at a random moment", function()
       local left
       -- a child that the program was about to start holds the lab's lock until it has got so far
       local swept = pcall(sh.eventually, function()
-        topology.sweep()
+        netns.sweep()
         left = leaks.compare(before, leaks.snapshot())
         return #left == 0
       end, 10)
