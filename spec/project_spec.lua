@@ -65,11 +65,23 @@ describe("make", function()
 
   it("leaves no name visible but luaopen_*", function()
     local build = os.getenv "NETNS_BUILD" or "build"
-    local names = sh.run { "nm", "-D", "--defined-only", "--format=posix", build .. "/netns/core.so" }
-    for name in names:gmatch "([^\n%s]+) [^\n]*\n" do
-      assert.matches("^luaopen_netns", name)
+    for _, library in ipairs { "core", "pcap" } do
+      local names = sh.run { "nm", "-D", "--defined-only", "--format=posix", build .. "/netns/" .. library .. ".so" }
+      for name in names:gmatch "([^\n%s]+) [^\n]*\n" do
+        assert.equal("luaopen_netns_" .. library, name)
+      end
     end
   end)
+end)
+
+it("needs libpcap only for netns.pcap, and builds without", function()
+  local function plan(...)
+    return sh.run { "make", "-n", "-B", "--no-print-directory", "V=1", "all", ... }
+  end
+  assert.matches("%-lpcap", plan())
+  assert.not_matches("pcap%.so", plan "HAVE_PCAP=")
+  local build = os.getenv "NETNS_BUILD" or "build"
+  assert.not_matches("libpcap", sh.run { "ldd", build .. "/netns/core.so" })
 end)
 
 describe("luarocks make", function()
