@@ -453,6 +453,55 @@ def("Lab.cut and restore", labs, function(env)
   env.lab:restore("gw", "b")
 end)
 
+-- Packets and sockets ----------------------------------------------------------------------------------------------
+
+local function loopback(env)
+  env.lo = env.ns.link:get "lo"
+  env.path = ("/tmp/fault-%d"):format(env.ns.inode)
+end
+
+-- A ping's request and reply.
+local function two(list)
+  assert(#list == 2 and list[1].icmp.name == "echo-request" and list[2].icmp.name == "echo-reply")
+end
+
+def("netns.packet", function()
+  assert(netns.packet("\69\0" .. ("\0"):rep(30), "ip").ipv4.header_length == 20)
+end)
+def("Link.capture", loopback, function(env)
+  local cap <close> = env.lo:capture { filter = "icmp" }
+  assert(env.ns:ping("127.0.0.1", { timeout = 0.5 }))
+  two { cap:next(1), cap:next(1) }
+  assert(cap:stats().dropped == 0)
+end)
+def("netns.capture", loopback, function(env)
+  local cap <close> = netns.capture { env.lo, env.e0, filter = "icmp or vlan", file = env.path }
+  assert(env.ns:ping("127.0.0.1", { timeout = 0.5 }))
+  cap:stop()
+  os.remove(env.path)
+  assert(cap:stats().written == 2)
+end)
+def("netns.record", loopback, function(env)
+  local rec <close> = netns.record { env.lo, env.e0, filter = "icmp" }
+  assert(env.ns:ping("127.0.0.1", { timeout = 0.5 }))
+  two(rec:packets())
+  assert(rec:save(env.path) == 2)
+  os.remove(env.path)
+end)
+def("Namespace.tcp_listen", function(env)
+  local server <close> = env.ns:tcp_listen { port = 0, address = "127.0.0.1" }
+  assert(server:name() == "127.0.0.1")
+end)
+def("Namespace.tcp_connect", function(env)
+  local server <close> = env.ns:tcp_listen { port = 0, address = "127.0.0.1" }
+  local client <close> = env.ns:tcp_connect("127.0.0.1", select(2, server:name()), { timeout = 0.5 })
+  assert(client:peer() == "127.0.0.1")
+end)
+def("Namespace.udp", function(env)
+  local u <close> = env.ns:udp { peer = "127.0.0.1", peer_port = 9 }
+  assert(u:peer() == "127.0.0.1")
+end)
+
 -- Public functions that are covered by others' names, or do nothing that could fail.
 local also = {
   ["netns.print"] = true, -- printing: Lua only, in "Noun.list"
