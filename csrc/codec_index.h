@@ -35,4 +35,8 @@ const struct codec_slot *codec_lookup(const struct codec_schema *schema, const c
 /* codec_value.c: the value at the top by a row that is no nest. */
 int codec_encode_scalar(struct codec_enc *enc, const struct codec_row *row);
 
+/* codec_number.c, codec_text.c: the kinds of them. */
+int codec_encode_number(struct codec_enc *enc, const struct codec_row *row);
+int codec_encode_text(struct codec_enc *enc, const struct codec_row *row);
+
 #endif
