@@ -58,7 +58,7 @@ struct nlmsghdr *noun_message(struct codec_enc *enc, const struct noun *noun, in
 
 extern const struct noun noun_link, noun_addr, noun_route, noun_rule, noun_neigh, noun_nexthop,
     noun_route_get, noun_fdb, noun_vlan, noun_mdb, noun_xfrm_state, noun_xfrm_policy, noun_qdisc,
-    noun_class;
+    noun_class, noun_filter;
 
 /* Every schema that codec_open has to prepare, nested ones excepted. */
 extern struct codec_schema *const codec_schemas[];

@@ -184,7 +184,7 @@ static const struct tc_form qdiscs[] = {
     {"tbf", &tbf_schema, .always = true, .pack = tbf_pack, .unpack = tbf_unpack},
     /* without options: clsact, drr, ingress, mq, noqueue, pfifo_fast, qfq */
 };
-const struct tc_forms tc_qdiscs = {"qdisc", qdiscs, ARRAY_LEN(qdiscs)};
+const struct tc_forms tc_qdiscs = {"qdisc", "netem", qdiscs, ARRAY_LEN(qdiscs)};
 
 static const struct tc_form classes[] = {
     {"drr", &drr_class_schema, .lead = 0},
@@ -194,5 +194,5 @@ static const struct tc_form classes[] = {
      .xstats = &xstats_htb},
     {"qfq", &qfq_class_schema, .lead = 0},
 };
-const struct tc_forms tc_classes = {"class", classes, ARRAY_LEN(classes)};
+const struct tc_forms tc_classes = {"class", "htb", classes, ARRAY_LEN(classes)};
 // clang-format on

@@ -9,7 +9,7 @@
 #define HDR(field) offsetof(struct tcmsg, field)
 #define FIELDS_MAX 512
 
-extern struct codec_schema qdisc_schema, class_schema;
+extern struct codec_schema qdisc_schema, class_schema, filter_schema;
 
 /* Forms --------------------------------------------------------------------------------------- */
 
@@ -33,10 +33,11 @@ const struct tc_form *tc_form_in(const struct tc_forms *forms, struct nlattr *ki
 
 struct codec_schema *tc_schema_at(size_t i)
 {
-    static const struct tc_forms *const all[] = {&tc_qdiscs, &tc_classes};
+    static const struct tc_forms *const all[] = {&tc_qdiscs, &tc_classes, &tc_filters, &tc_actions};
     static struct codec_schema *const more[] = {
-        &qdisc_schema,    &class_schema,          &tc_stats_schema,      &hfsc_curve_schema,
-        &xstats_cake_tin, &xstats_fq_codel_qdisc, &xstats_fq_codel_class};
+        &qdisc_schema,      &class_schema,     &filter_schema,         &action_schema,
+        &pedit_key_schema,  &pedit_gen_schema, &u32_key_schema,        &tc_stats_schema,
+        &hfsc_curve_schema, &xstats_cake_tin,  &xstats_fq_codel_qdisc, &xstats_fq_codel_class};
 
     if (i < ARRAY_LEN(more))
         return more[i];
@@ -88,6 +89,29 @@ static int pack_options(struct codec_enc *enc, size_t start, const struct tc_for
     return err;
 }
 
+static void put_parms(struct codec_enc *enc, size_t start, const struct tc_form *form)
+{
+    if (!codec_find(&enc->m, start, form->parms))
+        codec_put(&enc->m, form->parms, form->parms_schema->initial, form->parms_schema->header);
+}
+
+int tc_unknown_kind(struct codec_enc *enc, const struct tc_forms *forms, const char *key,
+                    const char *kind)
+{
+    const char *list[40];
+    char hint[80], all[200] = "";
+    size_t n = 0, len = 0;
+
+    for (; n < forms->count && n < ARRAY_LEN(list); n++) {
+        list[n] = forms->list[n].kind;
+        if (len < sizeof(all))
+            len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s", n ? ", " : "", list[n]);
+    }
+    nserr_hint(hint, sizeof(hint), kind, list, n);
+    return nserr_arg(enc->e, "%s: %s%s: unknown %s \"%.40s\"%s", enc->op, enc->path, key,
+                     forms->what, kind, *hint ? hint : "");
+}
+
 int tc_put_options(struct codec_enc *enc, int idx, int type, const struct tc_form *form, bool any)
 {
     size_t mark, start;
@@ -98,6 +122,8 @@ int tc_put_options(struct codec_enc *enc, int idx, int type, const struct tc_for
     mark = codec_nest(&enc->m, form->lead ? type : type | NLA_F_NESTED);
     start = enc->m.len;
     err = codec_encode_inside(enc, idx, form->schema);
+    if (!err && form->parms && enc->verb != CODEC_MATCH)
+        put_parms(enc, start, form);
     if (!err && !enc->m.overflow && (form->schema->header || form->pack))
         err = pack_options(enc, start, form);
     codec_nest_end(&enc->m, mark);
@@ -250,7 +276,7 @@ static void decode_stats(struct codec_dec *dec, const struct codec_row *row, str
     codec_decode_inside(dec, &tc_stats_schema, nla_data(a), nla_len(a));
     codec_set_name(dec, row->key);
 }
-static const struct codec_custom stats_row = {tc_encode_nothing, decode_stats};
+const struct codec_custom tc_stats_row = {tc_encode_nothing, decode_stats};
 
 /* Add `xstats` to the `stats` of the table at the top. */
 static void decode_xstats(struct codec_dec *dec, const struct tc_form *form, struct nlattr *stats)
@@ -313,7 +339,7 @@ static const struct codec_row qdisc_rows[] = {
     U32("ingress_block", TCA_INGRESS_BLOCK, .min = 1),
     U32("egress_block", TCA_EGRESS_BLOCK, .min = 1),
     BOOL("offloaded", TCA_HW_OFFLOAD, 1, .flags = ROW_RO | ROW_NZ),
-    CUSTOM("stats", TCA_STATS2, &stats_row, .flags = ROW_RO),
+    CUSTOM("stats", TCA_STATS2, &tc_stats_row, .flags = ROW_RO),
 };
 struct codec_schema qdisc_schema = SCHEMA("qdisc", qdisc_rows, sizeof(struct tcmsg));
 
@@ -324,7 +350,7 @@ static const struct codec_row class_rows[] = {
     CUSTOM("classid", HDR(tcm_handle), &handle_row, .mask = UINT32_MAX, .flags = ROW_HDR),
     CUSTOM("leaf", HDR(tcm_info), &handle_row, .mask = TC_H_MAJ_MASK, .flags = ROW_HDR | ROW_RO),
     STR("kind", TCA_KIND, 15),
-    CUSTOM("stats", TCA_STATS2, &stats_row, .flags = ROW_RO),
+    CUSTOM("stats", TCA_STATS2, &tc_stats_row, .flags = ROW_RO),
 };
 struct codec_schema class_schema = SCHEMA("class", class_rows, sizeof(struct tcmsg));
 // clang-format on
@@ -334,16 +360,18 @@ struct codec_schema class_schema = SCHEMA("class", class_rows, sizeof(struct tcm
 
 struct tc_notes {
     const struct tc_form *form;
+    const struct tc_forms *forms;
 };
 
 static_assert(sizeof(struct tc_notes) <= NOUN_NOTES_MAX, "raise NOUN_NOTES_MAX");
 
-static int prepare(struct codec_enc *enc, int idx, const struct tc_forms *forms)
+int tc_prepare(struct codec_enc *enc, int idx, const struct tc_forms *forms)
 {
     struct tc_notes *notes = enc->noun;
     const char *kind;
 
     notes->form = NULL;
+    notes->forms = forms;
     if (codec_field(enc->L, idx, "kind")) {
         kind = codec_text(enc, "kind", "the name of a kind such as \"netem\"");
         if (kind)
@@ -357,7 +385,7 @@ static int prepare(struct codec_enc *enc, int idx, const struct tc_forms *forms)
 }
 
 /* What every message has; then the options. */
-static int finish(struct codec_enc *enc, int idx)
+int tc_finish(struct codec_enc *enc, int idx)
 {
     struct tc_notes *notes = enc->noun;
     struct tcmsg *t = codec_header(enc);
@@ -367,12 +395,12 @@ static int finish(struct codec_enc *enc, int idx)
     if (enc->verb == CODEC_DEL)
         return 0;
     if (enc->verb == CODEC_ADD && !tc_given(enc, TCA_KIND))
-        return nserr_arg(enc->e, "%s: kind is missing: \"netem\", \"htb\", \"fq_codel\" ...",
-                         enc->op);
+        return nserr_arg(enc->e, "%s: kind is missing: that of the %s, such as \"%s\"", enc->op,
+                         notes->forms->what, notes->forms->example);
     return tc_put_options(enc, idx, TCA_OPTIONS, notes->form, enc->has_extra);
 }
 
-static void decoded(struct codec_dec *dec, const struct nlmsghdr *h, const struct tc_forms *forms)
+void tc_decoded(struct codec_dec *dec, const struct nlmsghdr *h, const struct tc_forms *forms)
 {
     struct nlattr *tb[TCA_MAX + 1] = {0};
     const struct tc_form *form;
@@ -385,7 +413,7 @@ static void decoded(struct codec_dec *dec, const struct nlmsghdr *h, const struc
 
 static int qdisc_prepare(struct codec_enc *enc, int idx)
 {
-    return prepare(enc, idx, &tc_qdiscs);
+    return tc_prepare(enc, idx, &tc_qdiscs);
 }
 
 /* Where a qdisc is that says no parent. */
@@ -409,12 +437,12 @@ static int qdisc_finish(struct codec_enc *enc, int idx)
     t = codec_header(enc);
     if (enc->verb == CODEC_ADD && t->tcm_parent == TC_H_INGRESS)
         t->tcm_handle = TC_H_MAJ(TC_H_INGRESS);
-    return finish(enc, idx);
+    return tc_finish(enc, idx);
 }
 
 static void qdisc_decoded(struct codec_dec *dec, const struct nlmsghdr *h)
 {
-    decoded(dec, h, &tc_qdiscs);
+    tc_decoded(dec, h, &tc_qdiscs);
 }
 
 /* Ways to say the same of several kinds. */
@@ -441,7 +469,7 @@ const struct noun noun_qdisc = {
 
 static int class_prepare(struct codec_enc *enc, int idx)
 {
-    return prepare(enc, idx, &tc_classes);
+    return tc_prepare(enc, idx, &tc_classes);
 }
 
 static int class_finish(struct codec_enc *enc, int idx)
@@ -452,11 +480,11 @@ static int class_finish(struct codec_enc *enc, int idx)
         return nserr_arg(enc->e, "%s: classid is missing", enc->op);
     if (enc->verb == CODEC_ADD && !t->tcm_parent)
         t->tcm_parent = TC_H_ROOT;
-    return finish(enc, idx);
+    return tc_finish(enc, idx);
 }
 
 /* The kernel lists the classes of one device. */
-static void device_filter(const struct nlmsghdr *filter, struct codec_msg *request)
+void tc_device_filter(const struct nlmsghdr *filter, struct codec_msg *request)
 {
     struct tcmsg *to = (struct tcmsg *)(request->buf + NLMSG_HDRLEN);
 
@@ -465,7 +493,7 @@ static void device_filter(const struct nlmsghdr *filter, struct codec_msg *reque
 
 static void class_decoded(struct codec_dec *dec, const struct nlmsghdr *h)
 {
-    decoded(dec, h, &tc_classes);
+    tc_decoded(dec, h, &tc_classes);
 }
 
 const struct noun noun_class = {
@@ -478,7 +506,7 @@ const struct noun noun_class = {
     .prepare = class_prepare,
     .finish = class_finish,
     .decoded = class_decoded,
-    .dump_filter = device_filter,
+    .dump_filter = tc_device_filter,
     .counts = true,
     .whole = true,
     .by_dev = true,

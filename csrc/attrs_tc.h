@@ -24,6 +24,8 @@ struct tc_form {
     struct codec_schema *schema; /* its options; NULL: none */
     uint16_t lead;               /* bytes of the structure that stands before the attributes */
     bool always;                 /* has options also where none is given */
+    uint16_t parms;              /* a structure in an attribute that is always there, */
+    struct codec_schema *parms_schema; /* as its schema has it initially */
     /* From `fields` (the schema's header) make the structure `lead` and attributes: 0 or -errno.
      * For CODEC_MATCH nothing is missing and nothing is checked. */
     int (*pack)(struct codec_enc *enc, void *fields, void *lead);
@@ -33,12 +35,13 @@ struct tc_form {
 };
 
 struct tc_forms {
-    const char *what; /* "qdisc" */
+    const char *what;    /* "qdisc" */
+    const char *example; /* "netem" */
     const struct tc_form *list;
     size_t count;
 };
 
-extern const struct tc_forms tc_qdiscs, tc_classes;
+extern const struct tc_forms tc_qdiscs, tc_classes, tc_filters, tc_actions;
 
 /* NULL: nothing is known of the kind. */
 const struct tc_form *tc_form_of(const struct tc_forms *forms, const char *kind);
@@ -60,6 +63,23 @@ int tc_need(struct codec_enc *enc, bool fine, const char *text);
 bool tc_parse_handle(const char *text, uint32_t *handle);
 void tc_push_handle(lua_State *L, uint32_t handle);
 
+/* Complain of a kind that is none of these, naming them. */
+int tc_unknown_kind(struct codec_enc *enc, const struct tc_forms *forms, const char *key,
+                    const char *kind);
+
+/* Rows of the nouns: attrs_tc.c -----------------------------------------------------------------
+ */
+
+/* prepare, finish and decoded of a noun whose kinds are these. */
+int tc_prepare(struct codec_enc *enc, int idx, const struct tc_forms *forms);
+int tc_finish(struct codec_enc *enc, int idx);
+void tc_decoded(struct codec_dec *dec, const struct nlmsghdr *h, const struct tc_forms *forms);
+void tc_device_filter(const struct nlmsghdr *filter, struct codec_msg *request);
+extern const struct codec_custom tc_stats_row;
+
+/* What becomes of packets, and a list of actions: attrs_action.c */
+extern const struct codec_custom tc_control_row, tc_actions_row, tc_action_row;
+
 /* Shared rows: attrs_tc_rows.c -------------------------------------------------------------------
  */
 
@@ -73,6 +93,8 @@ extern const struct codec_custom tc_hex;
 /* A list of row->size bytes in the header; of numbers of row->size bytes, each in an attribute
  * row->mask within the row's. */
 extern const struct codec_custom tc_bytes, tc_numbers;
+/* Bytes in hexadecimal; a class in an attribute. */
+extern const struct codec_custom tc_raw, tc_classid;
 /* A power of two up to 2^row->max; the exponent travels. */
 extern const struct codec_custom tc_log2;
 /* A share in 4 bytes of the header, 2^32 being one. */
@@ -83,6 +105,16 @@ double tc_share(uint32_t probability);
 extern const struct codec_names tc_linklayers;
 
 #define TC_OFF(type, field) offsetof(struct type, field)
+
+/* What all filters have; ACT, CLASSID and FLAGS are the kind's attributes. */
+#define TC_FILTER_ROWS(ACT, CLASSID)                                                               \
+    CUSTOM("actions", ACT, &tc_actions_row),                                                       \
+        CUSTOM("action", ACT, &tc_action_row, .flags = ROW_WO),                                    \
+        CUSTOM("classid", CLASSID, &tc_classid, .size = 4)
+#define TC_FILTER_FLAGS(FLAGS)                                                                     \
+    BIT("skip_hw", FLAGS, 4, TCA_CLS_FLAGS_SKIP_HW, .flags = ROW_NZ),                              \
+        BIT("skip_sw", FLAGS, 4, TCA_CLS_FLAGS_SKIP_SW, .flags = ROW_NZ),                          \
+        BIT("in_hw", FLAGS, 4, TCA_CLS_FLAGS_IN_HW, .flags = ROW_NZ | ROW_RO)
 #define COARSE_TIME(k, a, ns, ...)                                                                 \
     CUSTOM(k, a, &tc_coarse_time, .size = 4, .mask = ns, ##__VA_ARGS__)
 #define CODEL_TIME(k, a, ...) COARSE_TIME(k, a, 1024, ##__VA_ARGS__) /* codel's unit */
@@ -102,6 +134,16 @@ int htb_pack(struct codec_enc *enc, void *fields, void *lead);
 int htb_class_pack(struct codec_enc *enc, void *fields, void *lead);
 void htb_class_unpack(const struct tc_options *in, void *fields);
 int hfsc_class_pack(struct codec_enc *enc, void *fields, void *lead);
+extern struct codec_schema flower_schema, u32_schema, u32_key_schema;
+void u32_unpack(const struct tc_options *in, void *fields);
+/* u32's handles, "800::800". */
+bool u32_parse_handle(const char *text, uint32_t *handle);
+void u32_push_handle(lua_State *L, uint32_t handle);
+extern const struct codec_names tc_ethertypes;
+int flower_pack(struct codec_enc *enc, void *fields, void *lead);
+int u32_pack(struct codec_enc *enc, void *fields, void *lead);
+extern struct codec_schema action_schema, pedit_schema, pedit_key_schema, pedit_gen_schema;
+int pedit_pack(struct codec_enc *enc, void *fields, void *lead);
 int red_pack(struct codec_enc *enc, void *fields, void *lead);
 void red_unpack(const struct tc_options *in, void *fields);
 int choke_pack(struct codec_enc *enc, void *fields, void *lead);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Traffic control: kinds of rows that several kinds of qdisc, filter and action share. */
+#include <lauxlib.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,7 +73,7 @@ static void decode_hex(struct codec_dec *dec, const struct codec_row *row, struc
         value = codec_read_number(row, dec->header + row->attr);
     else if (nla_len(a) >= row->size)
         value = codec_read_number(row, nla_data(a));
-    if (!value && row->flags & ROW_NZ)
+    if ((!value && row->flags & ROW_NZ) || ((uint32_t)value == UINT32_MAX && row->flags & ROW_ONES))
         return;
     snprintf(text, sizeof(text), "0x%x", (unsigned)value);
     lua_pushstring(dec->L, text);
@@ -237,3 +238,65 @@ static void decode_probability(struct codec_dec *dec, const struct codec_row *ro
     codec_set_name(dec, row->key);
 }
 const struct codec_custom tc_probability_row = {encode_probability, decode_probability};
+
+/* Bytes in hexadecimal, for what is handed on as it is
+ * --------------------------------------------------- */
+
+static int encode_raw(struct codec_enc *enc, const struct codec_row *row)
+{
+    const char *text = codec_text(enc, row->key, "bytes in hexadecimal");
+    size_t n = text ? strlen(text) / 2 : 0;
+    uint8_t *at;
+
+    if (!text)
+        return -EINVAL;
+    if (!n || strlen(text) != 2 * n || strspn(text, "0123456789abcdef") != 2 * n ||
+        n > UINT16_MAX / 2)
+        return codec_bad(enc, row->key, "bytes in hexadecimal, as they were listed");
+    at = codec_put(&enc->m, row->attr, NULL, n);
+    for (size_t i = 0; at && i < n; i++) {
+        const char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
+        at[i] = (uint8_t)strtoul(pair, NULL, 16);
+    }
+    return 0;
+}
+
+static void decode_raw(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    static const char digits[] = "0123456789abcdef";
+    luaL_Buffer b;
+    char *at = luaL_buffinitsize(dec->L, &b, 2 * (size_t)nla_len(a));
+
+    for (int i = 0; i < nla_len(a); i++) {
+        uint8_t byte = ((const uint8_t *)nla_data(a))[i];
+        *at++ = digits[byte >> 4];
+        *at++ = digits[byte & 15];
+    }
+    luaL_pushresultsize(&b, 2 * (size_t)nla_len(a));
+    codec_set_name(dec, row->key);
+}
+const struct codec_custom tc_raw = {encode_raw, decode_raw};
+
+/* A class in an attribute: "1:10"
+ * ------------------------------------------------------------------------ */
+
+static int encode_classid(struct codec_enc *enc, const struct codec_row *row)
+{
+    const char *text = codec_text(enc, row->key, "a class such as \"1:10\"");
+    uint32_t handle;
+
+    if (!text)
+        return -EINVAL;
+    if (!tc_parse_handle(text, &handle))
+        return codec_bad(enc, row->key, "a class such as \"1:10\"");
+    return codec_put_number(enc, row, handle);
+}
+
+static void decode_classid(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    if (nla_len(a) < 4 || !nla_get_u32(a))
+        return;
+    tc_push_handle(dec->L, nla_get_u32(a));
+    codec_set_name(dec, row->key);
+}
+const struct codec_custom tc_classid = {encode_classid, decode_classid};

@@ -314,7 +314,9 @@ struct codec_dec {
     int family;
     const char *header;
     int depth;
-    bool stats;                                           /* counters too */
+    struct nlattr *attrs; /* the attributes of this level, */
+    int attrs_len;        /* for rows that are told by two of them */
+    bool stats;           /* counters too */
     void (*push_dev)(struct codec_dec *dec, int ifindex); /* pushes name or number */
     void *arg;
 };

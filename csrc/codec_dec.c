@@ -192,7 +192,9 @@ static bool push_number(struct codec_dec *dec, lua_Integer id, const struct code
         push_unit(dec->L, row, value);
         return true;
     default:
-        if (!value && (row->flags & ROW_NZ || row->type == CODEC_DEV))
+        if (!value && row->flags & ROW_NZ)
+            return false;
+        if (row->type == CODEC_DEV && (int32_t)value <= 0) /* none, or a block of filters */
             return false;
         if (row->flags & ROW_ONES && (value == -1 || value == max_unsigned(row->size)))
             return false;
@@ -360,10 +362,14 @@ void codec_decode_attrs(struct codec_dec *dec, const struct codec_schema *schema
                         struct nlattr *attrs, int len)
 {
     const struct codec_row *end = schema->rows + schema->count;
+    struct nlattr *outer = dec->attrs;
+    int outer_len = dec->attrs_len;
 
     if (dec->depth >= NEST_DEPTH_MAX)
         return;
     dec->depth++;
+    dec->attrs = attrs;
+    dec->attrs_len = len;
     luaL_checkstack(dec->L, 12, "netlink attributes are nested too deeply");
     for (struct nlattr *a = attrs; nla_ok(a, len); a = nla_next(a, &len)) {
         int type = nla_type(a);
@@ -375,6 +381,8 @@ void codec_decode_attrs(struct codec_dec *dec, const struct codec_schema *schema
              row < end && row->attr == type && !(row->flags & ROW_HDR); row++)
             decode_row(dec, schema, row, a);
     }
+    dec->attrs = outer;
+    dec->attrs_len = outer_len;
     dec->depth--;
 }
 

@@ -514,6 +514,8 @@ static int l_noun_flush(lua_State *L)
         return l_misuse(L, "vlan flush: to delete some VLANs, use del{ dev =, vid = \"10-20\" }");
     l_decoder_begin(&d, L, n->ns);
     count = to_deletions(L, n->noun, &d, all);
+    if (n->noun->scattered && l_tc_reverse(all) != 0)
+        return luaL_error(L, "not enough memory");
     if (rtnl_batch(l_op_wire(&op), all->data, all->len, count, flush_fault, &flush, &done, &f) !=
         0) {
         l_op_fault(&op, 0, &f);

@@ -120,6 +120,8 @@ void l_wireguard_decode(struct l_decoder *d, int ifindex);
 void l_list(lua_State *L, const char *verb);
 /* l_tc.c: a dump of what the kernel lists for one device, or parent, at a time. */
 int l_tc_dump(struct l_op *op, struct nlmsghdr *request, struct bytes *all, struct rtnl_fault *f);
+/* The messages in reverse order: what stands on something goes before it. 0 or -ENOMEM. */
+int l_tc_reverse(struct bytes *all);
 /* The iterator over the list of the noun at 1, filtered by 2. */
 int l_tc_each(lua_State *L);
 /* Lay the table at idx over what is listed of the object that it names. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Traffic control: listings that the kernel gives in pieces, and changes that tell everything.
  *
- * Theory of operation: the kernel lists classes of one device. Without one, the qdiscs
- * tell where to look. A change replaces all options of most qdiscs; so that `set` changes what
- * it is given, the rest comes from the listing. In a batch what was collected is sent before. */
+ * Theory of operation: the kernel lists classes of one device, and filters of one parent. The
+ * qdiscs tell where to look. A change replaces all options of most qdiscs; so that `set` changes
+ * what it is given, the rest comes from the listing. In a batch what was collected is sent before.
+ */
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
@@ -31,44 +33,137 @@ static int dump_piece(struct rtnl *s, struct nlmsghdr *request, struct bytes *pi
     return err;
 }
 
-static int dump_classes(struct rtnl *s, struct nlmsghdr *request, const struct bytes *qdiscs,
-                        struct bytes *piece, struct bytes *all, struct rtnl_fault *f)
-{
-    struct tcmsg *asked = nlmsg_data(request);
-    int left = (int)qdiscs->len, last = 0, err = 0;
+/* The dumps that one listing is made of. */
+struct pieces {
+    struct rtnl *s;
+    struct nlmsghdr *request;
+    struct bytes *all;
+    struct rtnl_fault *f;
+    struct bytes piece;
+    int dev; /* only of this device; 0: of all */
+};
 
-    for (struct nlmsghdr *h = (struct nlmsghdr *)qdiscs->data; !err && nlmsg_ok(h, left);
-         h = nlmsg_next(h, &left)) {
-        if (h->nlmsg_type != RTM_NEWQDISC || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct tcmsg)))
-            continue;
-        asked->tcm_ifindex = tc_of(h)->tcm_ifindex;
-        if (asked->tcm_ifindex != last)
-            err = dump_piece(s, request, piece, all, f);
-        last = asked->tcm_ifindex;
-    }
-    return err;
+static void free_pieces(struct pieces *p)
+{
+    bytes_free(&p->piece);
 }
 
-static int dump_qdiscs(struct rtnl *s, struct bytes *qdiscs, struct rtnl_fault *f)
+static int ask(struct pieces *p, int dev, uint32_t parent)
+{
+    struct tcmsg *asked = nlmsg_data(p->request);
+
+    asked->tcm_ifindex = dev;
+    asked->tcm_parent = parent;
+    return dump_piece(p->s, p->request, &p->piece, p->all, p->f);
+}
+
+static bool is_kind(const struct nlmsghdr *h, const char *kind)
+{
+    struct nlattr *a = noun_attr(&noun_qdisc, h, TCA_KIND);
+
+    return a && !strncmp(nla_data(a), kind, (size_t)nla_len(a));
+}
+
+static int dump_all(struct rtnl *s, int type, int dev, struct bytes *out, struct rtnl_fault *f)
 {
     _Alignas(struct nlmsghdr) char buf[NLMSG_LENGTH(sizeof(struct tcmsg))] = "";
     struct nlmsghdr *h = (struct nlmsghdr *)buf;
 
     h->nlmsg_len = sizeof(buf);
-    h->nlmsg_type = RTM_GETQDISC;
-    return rtnl_dump(s, h, qdiscs, f);
+    h->nlmsg_type = (uint16_t)type;
+    ((struct tcmsg *)nlmsg_data(h))->tcm_ifindex = dev;
+    return rtnl_dump(s, h, out, f);
+}
+
+/* Only htb and hfsc have filters at each class. */
+static int dump_class_filters(struct pieces *p, const struct nlmsghdr *qdisc)
+{
+    cleanup_bytes struct bytes classes = {0};
+    int dev = tc_of(qdisc)->tcm_ifindex, left, err;
+
+    if (!is_kind(qdisc, "htb") && !is_kind(qdisc, "hfsc"))
+        return 0;
+    err = dump_all(p->s, RTM_GETTCLASS, dev, &classes, p->f);
+    left = (int)classes.len;
+    for (struct nlmsghdr *h = (struct nlmsghdr *)classes.data; !err && nlmsg_ok(h, left);
+         h = nlmsg_next(h, &left))
+        if (h->nlmsg_type == RTM_NEWTCLASS && h->nlmsg_len >= NLMSG_LENGTH(sizeof(struct tcmsg)) &&
+            TC_H_MAJ(tc_of(h)->tcm_handle) == tc_of(qdisc)->tcm_handle &&
+            tc_of(h)->tcm_handle != tc_of(qdisc)->tcm_handle)
+            err = ask(p, dev, tc_of(h)->tcm_handle);
+    return err;
+}
+
+static int dump_filters(struct pieces *p, const struct nlmsghdr *qdisc)
+{
+    int dev = tc_of(qdisc)->tcm_ifindex, err;
+
+    if (is_kind(qdisc, "clsact") || is_kind(qdisc, "ingress")) {
+        err = ask(p, dev, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS));
+        return err || is_kind(qdisc, "ingress")
+                   ? err
+                   : ask(p, dev, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS));
+    }
+    if (!tc_of(qdisc)->tcm_handle) /* what the kernel made by itself has none */
+        return 0;
+    err = ask(p, dev, tc_of(qdisc)->tcm_handle);
+    return err ? err : dump_class_filters(p, qdisc);
+}
+
+static int dump_pieces(struct pieces *p)
+{
+    cleanup_bytes struct bytes qdiscs = {0};
+    bool classes = p->request->nlmsg_type == RTM_GETTCLASS;
+    int err = dump_all(p->s, RTM_GETQDISC, 0, &qdiscs, p->f), left = (int)qdiscs.len, last = 0;
+
+    for (struct nlmsghdr *h = (struct nlmsghdr *)qdiscs.data; !err && nlmsg_ok(h, left);
+         h = nlmsg_next(h, &left)) {
+        int dev;
+
+        if (h->nlmsg_type != RTM_NEWQDISC || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct tcmsg)))
+            continue;
+        dev = tc_of(h)->tcm_ifindex;
+        if (p->dev && dev != p->dev)
+            continue;
+        if (!classes)
+            err = dump_filters(p, h);
+        else if (dev != last)
+            err = ask(p, dev, 0);
+        last = dev;
+    }
+    return err;
 }
 
 int l_tc_dump(struct l_op *op, struct nlmsghdr *request, struct bytes *all, struct rtnl_fault *f)
 {
-    cleanup_bytes struct bytes qdiscs = {0}, piece = {0};
-    struct rtnl *s = l_op_session(op); /* may raise: nothing is owned yet */
-    int err;
+    __attribute__((cleanup(free_pieces))) struct pieces p = {
+        .request = request, .all = all, .f = f};
+    const struct tcmsg *asked = tc_of(request);
 
-    if (tc_of(request)->tcm_ifindex)
-        return rtnl_dump(s, request, all, f);
-    err = dump_qdiscs(s, &qdiscs, f);
-    return err ? err : dump_classes(s, request, &qdiscs, &piece, all, f);
+    p.s = l_op_session(op); /* may raise: nothing is owned yet */
+    p.dev = asked->tcm_ifindex;
+    if (p.dev && (request->nlmsg_type == RTM_GETTCLASS || asked->tcm_parent))
+        return rtnl_dump(p.s, request, all, f);
+    return dump_pieces(&p);
+}
+
+int l_tc_reverse(struct bytes *all)
+{
+    struct bytes turned = {0};
+    int left = (int)all->len;
+    size_t end;
+
+    if (bytes_reserve(&turned, all->len) != 0)
+        return -ENOMEM;
+    end = turned.len = all->len;
+    for (struct nlmsghdr *h = (struct nlmsghdr *)all->data; nlmsg_ok(h, left);
+         h = nlmsg_next(h, &left)) {
+        end -= NLMSG_ALIGN(h->nlmsg_len);
+        memcpy(turned.data + end, h, NLMSG_ALIGN(h->nlmsg_len));
+    }
+    bytes_free(all);
+    *all = turned;
+    return 0;
 }
 
 /* Upvalues: the list, the position. */

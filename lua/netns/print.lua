@@ -29,6 +29,8 @@ printing.columns = {
   nexthop = { "id", "group", "via", "dev", "blackhole", "proto", "scope" },
   qdisc = { "kind", "handle", "dev", "parent", "delay", "jitter", "loss", "loss_gemodel", "loss_state", "duplicate",
     "corrupt", "reorder", "rate", "bandwidth", "burst", "limit", "target", "default", "bands" },
+  filter = { "kind", "dev", "block", "parent", "chain", "pref", "protocol", "handle", "match", "ip_proto", "src_ip",
+    "dst_ip", "src_port", "dst_port", "classid", "actions" },
   class = { "kind", "classid", "dev", "parent", "leaf", "rate", "ceil", "burst", "prio", "quantum", "rt", "ls", "ul" },
 }
 

@@ -166,7 +166,7 @@ local function check(spec, args, command, case)
       copy[spec.noun]:add(row)
     end
   end
-  if not case.no_command then
+  if not (case.no_command or spec.no_command) then
     local told <close> = ground(spec, "told") -- luacheck: ignore
     for _, setup in ipairs(case.setup or {}) do
       sh.run((spec.setup_tool or "ip") .. " -n told " .. setup)

@@ -59,6 +59,7 @@
 -- @tfield Noun xfrm_policy policies of IPsec: ip-xfrm(8)
 -- @tfield Noun qdisc queueing disciplines: tc(8)
 -- @tfield Noun class classes of queueing disciplines: tc(8)
+-- @tfield Noun filter filters and their actions: tc(8)
 -- @tfield Nft nft its firewall: nft(8)
 -- @tfield Sysctl sysctl its sysctls: sysctl(8)
 -- @tfield ?string address in a lab: the node's first address, without its length
@@ -202,6 +203,7 @@
 -- @tfield Noun xfrm_policy policies of IPsec
 -- @tfield Noun qdisc its queueing disciplines
 -- @tfield Noun class their classes
+-- @tfield Noun filter its filters
 -- @tfield string name
 -- @tfield integer mtu bytes
 -- @tfield boolean up
@@ -264,6 +266,7 @@
 -- @tfield Noun class
 -- @tfield Noun xfrm_state
 -- @tfield Noun xfrm_policy
+-- @tfield Noun filter
 -- @usage ns:batch(function(b) b.link:set { dev = "lo", up = true } end)
 
 --- The sysctls of a namespace, as fields: "net.ipv4.ip_forward".

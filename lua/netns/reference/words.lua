@@ -17,6 +17,7 @@ xfrm_state   states of IPsec, its security associations: ip-xfrm(8)
 xfrm_policy  policies of IPsec: ip-xfrm(8)
 qdisc    queueing disciplines: tc(8)
 class    classes of queueing disciplines: tc(8)
+filter   filters of qdiscs and classes, and their actions: tc(8)
 ]]
 
 --- Nouns whose tables of keys are called otherwise (because a kind of link has that name).
@@ -458,6 +459,90 @@ root              true: parent is "root"
 classid           its own identifier, "1:10"
 leaf              the qdisc that serves it
 stats             counters, where asked for by { stats = true }
+]]
+
+words.keys.filter = [[
+dev               the link whose packets it looks at
+block             a block that qdiscs share, instead of dev
+parent            "ingress" or "egress" of a clsact, or a qdisc or class, "1:" or "1:1" ("root", unless given)
+kind              "flower", "matchall", "u32", "fw", "basic"; each has keys of its own: netns.help "filter flower"
+protocol          "ip", "ipv6", "arp", "802.1Q" ...; "all" unless given
+pref              its place: the least comes first; the kernel chooses one otherwise
+handle            its number within a pref; of fw the mark, of u32 text such as "800::800"
+chain             number of the chain it stands in
+stats             true in a list: actions tell their counters
+]]
+
+words.keys["filter flower"] = [[
+action            what becomes of the packet: "drop", "pass" ..., or a table of an action
+actions           a list of those, one after the other: netns.help "action mirred"
+classid           the class it belongs to
+ip_proto          "tcp", "udp", "icmp" ...
+dst_ip            a prefix
+src_ip            a prefix
+dst_port          a port, "100-200", or "0x50/0xfff0"
+src_port          a port, "100-200", or "0x50/0xfff0"
+type              of icmp and icmpv6
+code              of icmp and icmpv6
+ip_tos            "0x10/0xfc"
+ip_ttl            "64", or with a mask
+tcp_flags         "0x2/0x12"
+ip_flags          "frag", "nofrag", "firstfrag", "nofirstfrag", with "/" between
+ct_state          "+trk+est", "-new"
+skip_hw           not in hardware
+skip_sw           only in hardware
+]]
+
+words.keys["filter u32"] = [[
+match             a list: "ip dst 10.0.0.0/8", "ip dport 80", "u16 0x800 0xffff at 2", { value =, mask =, at = }
+link              hash table to look in next, "1:"
+ht                hash table it stands in, "1:" or a bucket, "1:6:"
+divisor           it is a hash table with that many buckets
+hashkey_mask      bits of the packet that choose the bucket of link
+hashkey_at        where they are
+action            what becomes of the packet: "drop", "pass" ..., or a table of an action
+actions           a list of those
+classid           the class it belongs to
+]]
+
+words.keys["filter matchall"] = [[
+action            what becomes of the packet: "drop", "pass" ..., or a table of an action
+actions           a list of those
+classid           the class it belongs to
+]]
+
+words.keys["filter fw"] = [[
+mask              bits of the mark (handle) that count
+]]
+
+words.keys["filter basic"] = [[
+ematches          what it compares, as bytes: listed, and given as it was listed
+]]
+
+words.keys["action mirred"] = [[
+action            "redirect" or "mirror"
+direction         "egress" (unless given) or "ingress" of that link
+dev               the link
+control           what becomes of the packet: "stolen" after a redirect, "pipe" after a mirror
+]]
+
+words.keys["action police"] = [[
+rate              that packets may have
+burst             bytes that may go at once
+control           what becomes of those that are too many: "reclassify" unless given
+conform           what becomes of the others
+pkts_rate         packets/s, instead of rate
+pkts_burst        packets that may go at once
+]]
+
+words.keys["action pedit"] = [[
+munge             a list: "ip ttl set 9", "eth dst set 02:00:00:00:00:01", "ip tos add 4"; listed as words of 32 bits
+]]
+
+words.keys["action nat"] = [[
+egress            translate destinations of what leaves, not sources of what comes
+old               a prefix
+new               the address that stands for it
 ]]
 
 words.keys["qdisc netem"] = [[
