@@ -1,6 +1,7 @@
 -- Processes in a node find the other nodes by their names; nothing of it is on disk.
 require("spec.support.leaks").gate()
 teardown(require("netns.core").nft_stop)
+local features = require "spec.support.features"
 local netns = require "netns"
 local sh = require "spec.support.sh"
 local topology = require "netns.topology"
@@ -87,6 +88,7 @@ describe("names of nodes", function()
   end)
 
   it("are there for who attaches, and give way to /etc/netns", function()
+    features.need_root "write to /etc/netns"
     local lab <close> = topology.pair():up { name = "named" }
     local there <close> = topology.attach "named"
     assert.equal(lab.h2.address, resolve(there.h1, "h2"))
