@@ -53,9 +53,10 @@ test-fault: deps-test
 	$(Q)$(in_tree) FAULT_STEP='$(FAULT_STEP)' spec/support/isolate sh -c \
 	    'LD_PRELOAD=$$NETNS_BUILD/fault/shim.so $$LUA spec/fault/run.lua "$$@"; exit $$?' sh $(FAULT)
 
-$(BUILD)/fault/shim.so: spec/fault/shim.c
+$(BUILD)/fault/shim.so: spec/fault/shim.c spec/fault/shim_lua.c spec/fault/shim.h
 	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -g -fPIC -shared $(LUA_CFLAGS) -o $@ $<
+	$(call say,LINK,$@)$(CC) -std=gnu11 $(WARNINGS) $(WERROR) -O1 -g -fPIC -fvisibility=hidden -shared $(LUA_CFLAGS) -o $@ \
+	    $(filter %.c,$^)
 
 # --- all specs as a user that is nobody: netns.rootless() ---------------------
 
