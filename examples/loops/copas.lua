@@ -6,8 +6,8 @@
 --   b 10.0.0.2 ---/
 --
 -- copas drives luasocket's objects: have them made by ns:tcp_listen, ns:tcp_connect and ns:udp, give them no patience
--- (or one blocks all), and wrap them. Its own copas.http and copas.smtp make theirs where the thread is, and yield while
--- they do, which cannot cross ns:call.
+-- (or one blocks all), and wrap them. Its own copas.http and copas.smtp make theirs where the thread is, and yield
+-- while they do, which cannot cross ns:call.
 --
 -- Debian's lua-copas is for Lua 5.1 to 5.3; being Lua only, it works with 5.4 as well.
 package.path = package.path .. ";/usr/share/lua/5.3/?.lua;/usr/share/lua/5.2/?.lua;/usr/share/lua/5.1/?.lua"

@@ -1,6 +1,7 @@
 --- topology.split: one description on several machines, each of them a namespace here, beside the same one unsplit.
 require("spec.support.leaks").gate()
 teardown(require("netns.core").nft_stop)
+local features = require "spec.support.features"
 local netns = require "netns"
 local sh = require "spec.support.sh"
 local topology = require "netns.topology"
@@ -43,7 +44,7 @@ local function seen(ns)
   for _, link in ipairs(sh.ip(ns, "-j addr show")) do
     for _, a in ipairs(link.addr_info or {}) do
       if link.ifname ~= "lo" then
-        lines[#lines + 1] = ("%s %d %s/%d"):format(link.ifname, link.ifindex, a["local"], a.prefixlen)
+        lines[#lines + 1] = ("%s %s/%d"):format(link.ifname, a["local"], a.prefixlen)
       end
     end
   end
@@ -236,6 +237,100 @@ describe("split", function()
     assert.is_truthy(r3:ping(a.r1.address))
     netns.delete "s.r3"
     b = nil
+  end)
+
+  describe("through WireGuard", function()
+    local keys, public
+
+    setup(function()
+      features.need "wireguard"
+      keys, public = {}, {}
+      for _, host in ipairs { "a", "b", "c" } do
+        keys[host] = netns.wireguard.genkey()
+        public[host] = netns.wireguard.pubkey(keys[host])
+      end
+    end)
+
+    for family, address in pairs { IPv4 = fours, IPv6 = sixes } do
+      it("joins three machines, and hides what it carries, over " .. family, function()
+        local t = topology.star { hosts = 3 }
+        local whole <close> = t:up()
+        local labs = {}
+        list, underlay = machines({ "a", "b", "c" }, address)
+        parts = topology.split(t, { a = { "s1", "h1" }, b = { "h2" }, c = { "h3" } }, { underlay = underlay,
+          wireguard = public })
+        local ok, err = pcall(function()
+          for _, host in ipairs { "a", "b", "c" } do
+            labs[host] = parts[host]:up { underlay = list[host], private_key = keys[host] }
+          end
+          local wire <close> = list.wire.link:get("p1"):capture()
+          assert.same(reach { whole }, reach(labs))
+          local ports = {}
+          local packet = wire:next(0.5)
+          while packet do
+            if packet.udp then
+              ports[packet.udp.dport] = true
+            end
+            assert.is_nil(packet.icmp)
+            packet = wire:next(0.5)
+          end
+          assert.is_true(ports[51820])
+          assert.is_nil(ports[4789])
+          for _, lab in pairs(labs) do
+            assert.same({}, { table.unpack(lab:diff()) })
+          end
+          local mtu = family == "IPv4" and 1390 or 1370
+          assert.equal(mtu, labs.a.h1:path_mtu(labs.b.h2.address).mtu)
+          assert.is_truthy(labs.a.h1:ping(labs.c.h3.address, { size = mtu - 28, df = true }))
+          -- the machine has nothing more of it than a port
+          assert.same({ "eth0", "lo" }, (function()
+            local names = {}
+            for _, link in ipairs(list.a.link:list()) do
+              names[#names + 1] = link.name
+            end
+            table.sort(names)
+            return names
+          end)())
+        end)
+        close(labs)
+        assert(ok, err)
+      end)
+    end
+
+    it("refuses another key, changes its peers, and comes back when it is taken over", function()
+      local t = topology.pair()
+      list, underlay = machines({ "a", "b" }, fours)
+      local hosts = { a = { "h1" }, b = { "h2" } }
+      local opts = { underlay = underlay, wireguard = { a = public.a, b = public.b } }
+      parts = topology.split(t, hosts, opts)
+      assert.error_matches(function() parts.a:up { underlay = list.a } end, "private_key is needed")
+      assert.error_matches(function() parts.a:up { underlay = list.a, private_key = keys.b } end,
+        "private_key is not that of the public key " .. public.a:gsub("%p", "%%%0"))
+      a = parts.a:up { underlay = list.a, private_key = keys.a }
+      b = parts.b:up { underlay = list.b, private_key = keys.b }
+      assert.is_truthy(a.h1:ping(b.h2.address, { timeout = 5 }))
+      b:close()
+      assert.is_nil(a.h1:ping("10.128.0.1", { timeout = 0.3 }))
+      opts.wireguard.b = public.c -- b has lost its key
+      parts = topology.split(t, hosts, opts)
+      a:apply(parts.a)
+      b = parts.b:up { underlay = list.b, private_key = keys.c }
+      assert.is_truthy(a.h1:ping(b.h2.address, { timeout = 5 }))
+      assert.is_truthy(table.concat(parts.a:plan():commands(), "\n"):find("ip -n '~wireguard' link add", 1, true))
+    end)
+
+    it("says what is wrong with keys", function()
+      local two = { a = "192.0.2.1", b = "192.0.2.2" }
+      for wrong, given in pairs {
+        ["split.hosts.b.public_key: is missing, and a has one"] = { a = public.a },
+        ["split.hosts.b.public_key: is no key of WireGuard"] = { a = public.a, b = "x" },
+        ['wireguard: there is no host "z"'] = { a = public.a, z = public.b },
+      } do
+        assert.error_matches(function()
+          topology.split(topology.pair(), { a = { "h1" }, b = { "h2" } }, { underlay = two, wireguard = given })
+        end, wrong)
+      end
+    end)
   end)
 
   it("says all that is wrong", function()

@@ -10,6 +10,7 @@ local mend = require "netns.topology.mend"
 local names = require "netns.topology.names"
 local plain = require "netns.plain"
 local snapshot = require "netns.topology.snapshot"
+local tunnels = require "netns.topology.tunnels"
 local up = require "netns.topology.up"
 local words = require "netns.topology.words"
 
@@ -201,6 +202,7 @@ local function change(state, old, new)
     end
   end
   drop_links(state, old, new)
+  tunnels.change(state.spaces, new)
   state.plan = new
   reset_sysctls(state, old, new)
   mend.mend(state, { processes = false })

@@ -196,10 +196,10 @@ end
 
 local split = {
   host = node_name, hosts = is("table", "a table of machines by name"), id = integer(0, 16777215),
-  port = integer(1, 65535), underlay_mtu = integer(576, 65535),
+  port = integer(1, 65535), underlay_mtu = integer(576, 65535), wireguard_port = integer(1, 65535),
 }
 
-local machine = { nodes = is("table", "a list of nodes"), underlay = text }
+local machine = { nodes = is("table", "a list of nodes"), underlay = text, public_key = text }
 
 local shapes = { devices = rows.devices, addresses = rows.addresses, routes = rows.routes, rules = rows.rules,
   neighbours = rows.neighbours, nexthops = rows.nexthops, qdiscs = rows.qdiscs, classes = rows.classes,

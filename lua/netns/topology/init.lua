@@ -89,7 +89,7 @@ end
 --- Bring it up: all or nothing.
 -- @tparam[opt] table opts `name`: make the namespaces visible as NAME.NODE for `ip netns exec`; `progress`: called
 --   with how much is done and how much there is; `underlay`: the Namespace that the tunnels of a split topology run
---   through (default: the calling thread's)
+--   through (default: the calling thread's); `private_key`: the machine's, where that is through WireGuard
 -- @treturn Lab
 -- @raise where `check` finds mistakes, or with the node and the line of the description that failed
 -- @usage local lab <close> = topology.star { hosts = 3 }:up()
@@ -155,7 +155,7 @@ end
 -- @tparam string name
 -- @tparam[opt] table opts `own = true`: where the other process is dead, the lab becomes this one's. What still runs in
 --   it is ended, what is not as described (half made, perhaps) is mended, its processes are started, and closing it
---   brings it down
+--   brings it down; `underlay` and `private_key` as for `up`
 -- @treturn Lab
 -- @raise netns.Error, ENOENT where there is no lab of that name
 -- @usage local lab <close> = topology.attach "lab1"

@@ -78,7 +78,8 @@ local function add_iface(m, node, peer, given, path)
   iface.name, iface.altname = claim(m, node, wanted, given ~= nil, path)
   node.ifaces[#node.ifaces + 1] = iface
   -- lo is 1, a switch's bridge 2
-  iface.index = #node.ifaces + (node.switch and 2 or 1)
+  iface.slot = #node.ifaces + (node.switch and 2 or 1)
+  iface.index = iface.slot -- but for tunnels: see netns.topology.split
   return iface
 end
 

@@ -7,6 +7,7 @@ local lab = require "netns.topology.lab"
 local literal = require "netns.topology.literal"
 local mend = require "netns.topology.mend"
 local split = require "netns.topology.split"
+local tunnels = require "netns.topology.tunnels"
 local up = require "netns.topology.up"
 local words = require "netns.topology.words"
 
@@ -14,7 +15,7 @@ local named = {}
 
 local function nothing() end
 
-local known = { name = "string", progress = "function", underlay = "userdata" }
+local known = { name = "string", progress = "function", underlay = "userdata", private_key = "string" }
 
 local function check_options(opts)
   for key, value in pairs(opts) do
@@ -122,7 +123,7 @@ end
 
 local function build(plan, opts, record)
   local rights = owner(opts.name, record)
-  local spaces, spawned = up.run(plan, rights.new_space, opts.progress or nothing, opts.underlay)
+  local spaces, spawned = up.run(plan, rights.new_space, opts.progress or nothing, opts)
   local ok, result = pcall(lab.wrap, plan, spaces, spawned, rights)
   if not ok then
     pcall(up.down, spaces, spawned)
@@ -241,7 +242,7 @@ local function take_spaces(plan, rights, spaces)
 end
 
 --- A lab whose owner is dead becomes ours.
-function named.adopt(name)
+function named.adopt(name, opts)
   local record = core.record(name, false)
   if not record then
     local _, found = pcall(core.read_record, name)
@@ -261,6 +262,7 @@ function named.adopt(name)
       end
     end
     take_spaces(plan, rights, spaces)
+    tunnels.open(spaces, plan, opts)
     mend.mend { plan = plan, spaces = spaces, spawned = spawned }
     return plan
   end)
@@ -272,6 +274,7 @@ function named.adopt(name)
     end
   end
   if not ok then
+    tunnels.close(spaces)
     pcall(up.close_all, "processes", spawned)
     record:close()
     error(result, 0)
@@ -279,15 +282,16 @@ function named.adopt(name)
   return lab.wrap(result, spaces, spawned, rights)
 end
 
-local attach_options = { own = "boolean" }
+local attach_options = { own = "boolean", underlay = "userdata", private_key = "string" }
 
 --- A lab that another process brought up.
 function named.attach(name, opts)
   if type(name) ~= "string" then
     check.refuse("attach: the name of a lab expected, got %s", check.show(name))
   end
-  if check.options(opts, attach_options, "attach").own then
-    return named.adopt(name)
+  opts = check.options(opts, attach_options, "attach")
+  if opts.own then
+    return named.adopt(name, opts)
   end
   local content = read_record(name)
   if not content then

@@ -115,7 +115,7 @@ local function plan_addresses(step, node, m)
     end
     if iface.addrs[6] and node.forwards then
       -- a router asks for neighbours in its link-local name, and none is made with addrgenmode none
-      op(step.config, "addr", "add", { dev = iface.index, address = ("fe80::%x:%x/64"):format(node.number, iface.index),
+      op(step.config, "addr", "add", { dev = iface.index, address = ("fe80::%x:%x/64"):format(node.number, iface.slot),
         nodad = true, scope = "link" }, iface.path)
     end
     if iface.addrs[6] then

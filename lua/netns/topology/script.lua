@@ -64,7 +64,25 @@ local function kinds_of(step)
   return kinds
 end
 
-local function append_ops(out, step, ops, prefix)
+local TRANSPORT = "~wireguard" -- no node's name
+
+-- The namespace whose only link is WireGuard's, which tunnels run through.
+local function append_transport(out, wanted, prefix)
+  local ns = prefix .. TRANSPORT
+  local set = { "ip", "netns", "exec", ns, "wg", "set", "wg0", "listen-port", wanted.port }
+  for _, peer in ipairs(wanted.peers) do
+    table.move({ "peer", peer.public_key, "endpoint", peer.endpoint, "allowed-ips", peer.allowed_ips[1] }, 1, 6,
+      #set + 1, set)
+  end
+  append(out, { command.add_netns(ns),
+    command.line { "ip", "link", "add", "wg0", "index", wanted.index, "mtu", wanted.mtu, "netns", ns, "type",
+      "wireguard" },
+    command.line(set) .. ' private-key "${PRIVATE_KEY:?the file that holds it}"',
+    command.line { "ip", "-n", ns, "addr", "add", wanted.address .. "/16", "dev", "wg0" },
+    command.line { "ip", "-n", ns, "link", "set", "wg0", "up" } })
+end
+
+local function append_ops(out, step, ops, prefix, transport)
   local names, kinds = names_of(step), kinds_of(step)
   local ctx = command.context(prefix .. step.name, { kind = function(name)
     return kinds[name] or "veth"
@@ -74,9 +92,9 @@ local function append_ops(out, step, ops, prefix)
     if o.noun == "addr" then
       args.proto = nil -- which ip(8) has no word for before 2023
     end
-    if o.tunnel then -- born there, by a request from the machine's own namespace, which it sends and receives in
+    if o.tunnel then -- born there, by a request from the namespace that it sends and receives in
       args.netns = prefix .. step.name
-      append(out, command.of(command.context(), o.noun, o.verb, args))
+      append(out, command.of(command.context(transport and prefix .. TRANSPORT or nil), o.noun, o.verb, args))
     else
       append(out, command.of(ctx, o.noun, o.verb, args))
     end
@@ -125,9 +143,13 @@ function Plan:commands(prefix)
     out[#out + 1] = command.add_netns(prefix .. step.name)
     append_sysctls(out, step, prefix, false)
   end
+  local transport = self.model.transport
+  if transport then
+    append_transport(out, transport, prefix)
+  end
   for _, part in ipairs { "links", "devices" } do
     for _, step in ipairs(self.steps) do
-      append_ops(out, step, step[part], prefix)
+      append_ops(out, step, step[part], prefix, transport)
     end
   end
   for _, step in ipairs(self.steps) do

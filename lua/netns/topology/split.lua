@@ -16,6 +16,11 @@ local words = require "netns.topology.words"
 local split = {}
 
 local VNI_MAX = 16777215
+-- Up to some Linux 6.x, a number that the machine has a link of is refused for one that is born elsewhere: numbers
+-- of tunnels are far above any machine's.
+split.INDEX_BASE = 1 << 20
+-- outer addresses, UDP and WireGuard's own
+local WIREGUARD_BYTES = { [4] = 20 + 8 + 32, [6] = 40 + 8 + 32 }
 -- outer addresses, UDP, VXLAN and the inner Ethernet header
 local VXLAN_BYTES = { [4] = 20 + 8 + 8 + 14, [6] = 40 + 8 + 8 + 14 }
 
@@ -49,6 +54,27 @@ local function hosts_of(m, s)
   return host_of
 end
 
+-- What a tunnel takes of the underlay's MTU.
+local function overhead(s, family)
+  local _, any = next(s.hosts)
+  return any.public_key and WIREGUARD_BYTES[family] + VXLAN_BYTES[4] or VXLAN_BYTES[family]
+end
+
+-- Either all machines have a key, or none.
+local function examine_keys(m, s)
+  local with, without
+  for _, host in ipairs(words.sorted(s.hosts)) do
+    local key = s.hosts[host].public_key
+    with, without = with or key and host, without or not key and host
+    if key and not (#key == 44 and key:find "^[%w+/]+=$") then
+      note(m, ("split.hosts.%s.public_key"):format(host), "is no key of WireGuard, which is 44 characters of base64")
+    end
+  end
+  if with and without then
+    note(m, ("split.hosts.%s.public_key"):format(without), "is missing, and %s has one", with)
+  end
+end
+
 -- The family of the underlay, which is one for all.
 local function underlay_family(m, s)
   local family
@@ -75,7 +101,8 @@ function split.examine(m)
     note(m, "split.host", "%s is none of the hosts%s", s.host, words.hint(s.host, words.sorted(s.hosts)))
   end
   local host_of, family = hosts_of(m, s), underlay_family(m, s)
-  local most = (s.underlay_mtu or 1500) - VXLAN_BYTES[family]
+  local most = (s.underlay_mtu or 1500) - overhead(s, family)
+  examine_keys(m, s)
   local count = 0
   for _, link in ipairs(m.links) do
     if host_of[link.a.name] ~= host_of[link.b.name] then
@@ -93,6 +120,28 @@ end
 
 -- The part of one machine -------------------------------------------------------------------------------------------
 
+-- The address of each machine in the namespaces that WireGuard joins, which have no others.
+local function inner_addresses(s)
+  local inner = {}
+  for i, host in ipairs(words.sorted(s.hosts)) do
+    inner[host] = ("169.254.%d.%d"):format(i >> 8, i & 255)
+  end
+  return inner
+end
+
+-- What WireGuard is to be on a machine that has tunnels to some others.
+local function transport_of(s, others)
+  local inner, port, peers = inner_addresses(s), s.wireguard_port or 51820, {}
+  for _, host in ipairs(words.sorted(others)) do
+    local part = s.hosts[host]
+    local endpoint = (ip.parse(part.underlay) == 6 and "[%s]:%d" or "%s:%d"):format(part.underlay, port)
+    peers[#peers + 1] = { public_key = part.public_key, endpoint = endpoint, allowed_ips = { inner[host] .. "/32" } }
+  end
+  local own = s.hosts[s.host]
+  return { address = inner[s.host], port = port, peers = peers, public_key = own.public_key,
+    index = split.INDEX_BASE, mtu = (s.underlay_mtu or 1500) - WIREGUARD_BYTES[ip.parse(own.underlay)] }
+end
+
 -- The local side first: what is done to a link is done at `ends`, and what it is called begins at `a`.
 local function turn(link, host_of, host)
   if host_of[link.a.name] ~= host then
@@ -108,7 +157,9 @@ function split.localize(m)
   if not s then
     return
   end
-  local host_of, links, nodes, id = hosts_of(m, s), {}, {}, s.id or 1
+  local host_of, links, nodes, id, others = hosts_of(m, s), {}, {}, s.id or 1, {}
+  local has_keys = s.hosts[s.host].public_key ~= nil
+  local inner = has_keys and inner_addresses(s)
   for _, link in ipairs(m.links) do
     local a, b = host_of[link.a.name], host_of[link.b.name]
     if a == s.host or b == s.host then
@@ -116,9 +167,13 @@ function split.localize(m)
     end
     if a ~= b then
       if a == s.host or b == s.host then
+        local other = a == s.host and b or a
+        others[other] = true
         turn(link, host_of, s.host)
-        link.tunnel = { type = "vxlan", id = id, ["local"] = s.hosts[s.host].underlay, dstport = s.port or 4789,
-          remote = s.hosts[a == s.host and b or a].underlay }
+        link.tunnel = { type = "vxlan", id = id, dstport = s.port or 4789,
+          ["local"] = inner and inner[s.host] or s.hosts[s.host].underlay,
+          remote = inner and inner[other] or s.hosts[other].underlay }
+        link.ia.index = split.INDEX_BASE + 1 + id
       end
       id = id + 1
     end
@@ -134,6 +189,7 @@ function split.localize(m)
     nodes[#nodes + 1] = host_of[node.name] == s.host and node or nil
   end
   m.links, m.nodes, m.remote = links, nodes, remote
+  m.transport = has_keys and transport_of(s, others) or nil
 end
 
 --- The names of the nodes of a description that come up here, as keys.
@@ -151,10 +207,11 @@ end
 
 -- Dividing ----------------------------------------------------------------------------------------------------------
 
-local options = { underlay = "table", id = "number", port = "number", underlay_mtu = "number" }
+local options = { underlay = "table", wireguard = "table", id = "number", port = "number", underlay_mtu = "number",
+  wireguard_port = "number" }
 
--- { name = { "n1", underlay = "..." } } or { name = {...} } with the addresses beside it.
-local function read_hosts(hosts, underlay)
+-- { name = { "n1", underlay = "..." } } or { name = {...} } with the addresses (and keys) beside it.
+local function read_hosts(hosts, underlay, keys)
   if type(hosts) ~= "table" or next(hosts) == nil then
     check.refuse("split: the hosts must be a table such as { host_a = { \"r1\", \"h1\" }, host_b = { \"r2\" } }")
   end
@@ -164,25 +221,29 @@ local function read_hosts(hosts, underlay)
       check.refuse("split: a host is a name and the list of its nodes, got %s = %s", check.show(name),
         check.show(nodes))
     end
-    result[name] = { underlay = nodes.underlay or underlay[name], nodes = {} }
+    result[name] = { underlay = nodes.underlay or underlay[name], public_key = nodes.public_key or keys[name],
+      nodes = {} }
     for key, node in pairs(nodes) do
-      if key == "underlay" then
+      local is_option = key == "underlay" or key == "public_key"
+      if is_option then
         node = nil
       elseif type(node) == "table" and type(node.name) == "string" then
         node = node.name
       end
-      if key ~= "underlay" and (math.type(key) ~= "integer" or type(node) ~= "string") then
-        check.refuse("split: %s: nodes, or their names, and underlay; got %s = %s", name, check.show(key),
+      if not is_option and (math.type(key) ~= "integer" or type(node) ~= "string") then
+        check.refuse("split: %s: nodes, or their names, underlay and public_key; got %s = %s", name, check.show(key),
           check.show(node))
       elseif node then
         result[name].nodes[key] = node
       end
     end
   end
-  for name in pairs(underlay) do
-    if not result[name] then
-      check.refuse("split: underlay: there is no host %s%s", check.show(name), check.hint(tostring(name),
-        check.names(result)))
+  for option, given in pairs { underlay = underlay, wireguard = keys } do
+    for name in pairs(given) do
+      if not result[name] then
+        check.refuse("split: %s: there is no host %s%s", option, check.show(name), check.hint(tostring(name),
+          check.names(result)))
+      end
     end
   end
   return result
@@ -196,7 +257,7 @@ local function narrow(data, s)
   if #m.findings > count then
     return
   end
-  local most = (s.underlay_mtu or 1500) - VXLAN_BYTES[family]
+  local most = (s.underlay_mtu or 1500) - overhead(s, family)
   for _, segment in ipairs(m.segments) do
     local is_cut = false
     for _, link in ipairs(segment.links) do
@@ -213,7 +274,9 @@ end
 -- @tparam Topology|table t a Topology, or a description as `topology.from` takes it
 -- @tparam table hosts from a machine's name to the list of its nodes; every node must be on one
 -- @tparam table opts `underlay`: from a machine's name to the address by which the others reach it (or in its list, as
---   `underlay = "192.0.2.1"`); `id`: the first VXLAN identifier (1); `port`: of UDP (4789); `underlay_mtu` (1500)
+--   `underlay = "192.0.2.1"`); `wireguard`: from a machine's name to its public key (or in its list, as `public_key`),
+--   where all is to run through WireGuard, and `wireguard_port` (51820); `id`: the first VXLAN identifier (1); `port`:
+--   its UDP port (4789); `underlay_mtu` (1500)
 -- @treturn table from a machine's name to its Topology, which that machine brings up
 -- @raise with all that is wrong, as `check` finds it
 -- @usage local parts = topology.split(office, { a = { "gw", "pc1" }, b = { "isp" } },
@@ -225,8 +288,8 @@ function split.split(t, hosts, opts)
   if data.split then
     check.refuse("split: this is one machine's part of a description already")
   end
-  local s = { hosts = read_hosts(hosts, opts.underlay or {}), id = opts.id, port = opts.port,
-    underlay_mtu = opts.underlay_mtu }
+  local s = { hosts = read_hosts(hosts, opts.underlay or {}, opts.wireguard or {}), id = opts.id, port = opts.port,
+    underlay_mtu = opts.underlay_mtu, wireguard_port = opts.wireguard_port }
   local parts, first = {}, nil
   local well_formed = #description.from(data):check() == 0
   if well_formed then

@@ -10,6 +10,7 @@ local impair = require "netns.impair"
 local ip = require "netns.topology.ip"
 local kernel = require "netns.topology.kernel"
 local names = require "netns.topology.names"
+local tunnels = require "netns.topology.tunnels"
 local words = require "netns.topology.words"
 
 local up = {}
@@ -53,40 +54,6 @@ local function with_peer(args, spaces)
   return copy
 end
 
--- By the namespaces of a lab that was brought up here: `underlay`, what its tunnels run through, and `made`, those that
--- there are, by the namespace and number of the device.
-local tunnels_of = setmetatable({}, { __mode = "k" })
-
--- The device of a tunnel, born where the node is, by a request from where its packets travel.
-local function add_tunnel(op, step, spaces)
-  local ns, args = spaces[step.name], {}
-  for key, value in pairs(op.args) do
-    args[key] = value
-  end
-  args.netns, args.addrgenmode, args.altnames = ns, nil, nil -- what is said of it where it is
-  local tunnels = tunnels_of[spaces] or {}
-  local underlay = tunnels.underlay or core.current()
-  underlay.link:add(args)
-  if tunnels.made then
-    tunnels.made[#tunnels.made + 1] = { space = step.name, index = args.index }
-  end
-  if op.args.addrgenmode then
-    ns.link:set { dev = args.index, addrgenmode = op.args.addrgenmode }
-  end
-  for _, name in ipairs(op.args.altnames or {}) do
-    ns.link:get(args.index):altname_add(name)
-  end
-end
-
--- The kernel takes its time with a namespace; a tunnel is to be gone at once, so that its identifier is free.
-local function remove_tunnels(spaces)
-  for _, made in ipairs(tunnels_of[spaces] and tunnels_of[spaces].made or {}) do
-    pcall(function()
-      spaces[made.space].link:get(made.index):del()
-    end)
-  end
-end
-
 --- One batch of operations on a node.
 -- @tparam table step the node's step
 -- @tparam {table,...} ops
@@ -95,7 +62,7 @@ function up.batch(step, ops, spaces)
   local batched = {}
   for _, op in ipairs(ops) do
     if op.tunnel then
-      attempt(step, op.path, add_tunnel, op, step, spaces)
+      attempt(step, op.path, tunnels.add, op, step, spaces)
     else
       batched[#batched + 1] = op
     end
@@ -285,11 +252,10 @@ end
 -- @tparam Plan p
 -- @tparam function new_space makes the namespace of a node, given its name
 -- @tparam function progress called with how much is done and how much there is
--- @tparam[opt] Namespace underlay what tunnels run through
+-- @tparam[opt] table opts for tunnels: `underlay`, `private_key`
 -- @treturn table namespaces by node name; {Process,...}
-function up.run(p, new_space, progress, underlay)
+function up.run(p, new_space, progress, opts)
   local spaces, spawned, steps = {}, {}, p.steps
-  tunnels_of[spaces] = { underlay = underlay, made = {} }
   local total, done = 4 * #steps, 0
   local function each(fn)
     for _, step in ipairs(steps) do
@@ -299,6 +265,7 @@ function up.run(p, new_space, progress, underlay)
     end
   end
   local ok, err = pcall(function()
+    tunnels.open(spaces, p, opts or {})
     each(function(step)
       spaces[step.name] = attempt(step, step.node.path, new_space, step.name)
       up.sysctls(step, spaces[step.name], false)
@@ -363,7 +330,7 @@ end
 --- End the processes, then let the namespaces go. Everything is tried; raises with what went wrong.
 function up.down(spaces, spawned)
   local ended, why = pcall(up.close_all, "processes", spawned)
-  remove_tunnels(spaces)
+  tunnels.close(spaces)
   local gone, left = pcall(up.close_all, "namespaces", spaces)
   if not (ended and gone) then
     error(ended and left or gone and why or ("%s; %s"):format(tostring(why), tostring(left)), 0)
