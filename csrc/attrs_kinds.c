@@ -77,7 +77,7 @@ static const struct link_kind kinds[] = {
     {"sit", .own = &sit_schema, .whole = true, .create = iptun_create},
     {"tun", .own = &tun_schema},
     {"veth", .peer = true},
-    {"vlan", .own = &vlan_schema},
+    {"vlan", .own = &vlan_schema, .decoded = vlan_decoded},
     {"vrf", .own = &vrf_schema, .port = &vrf_port_schema},
     {"vti", .own = &vti_schema, .whole = true},
     {"vti6", .own = &vti6_schema, .whole = true},

@@ -44,6 +44,7 @@ extern struct codec_schema wireguard_schema, wireguard_peer_schema;
 void bond_decoded(struct codec_dec *dec);
 void hsr_decoded(struct codec_dec *dec);
 void macsec_decoded(struct codec_dec *dec);
+void vlan_decoded(struct codec_dec *dec);
 void gtp_create(struct codec_enc *enc, bool external);
 void ip6gre_create(struct codec_enc *enc, bool external);
 void iptun_create(struct codec_enc *enc, bool external);

@@ -307,6 +307,17 @@ void hsr_decoded(struct codec_dec *dec)
     }
 }
 
+/* The kernel leaves out the flags where none is set; one of them is, where nothing is said. */
+void vlan_decoded(struct codec_dec *dec)
+{
+    if (codec_field(dec->L, lua_gettop(dec->L), "reorder_hdr")) {
+        lua_pop(dec->L, 1);
+        return;
+    }
+    lua_pushboolean(dec->L, 0);
+    codec_set_name(dec, "reorder_hdr");
+}
+
 /* Without send_sci the kernel takes no identifier, but the port that was made part of it. */
 void macsec_decoded(struct codec_dec *dec)
 {

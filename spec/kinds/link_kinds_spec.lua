@@ -84,6 +84,7 @@ twins.describe {
         loose_binding = true, ingress_qos_map = { [1] = 5, [3] = 2 }, egress_qos_map = "2:3 7:1" },
       "protocol 802.1ad id 5 reorder_hdr off gvrp on mvrp on loose_binding on ingress-qos-map 1:5 3:2 "
         .. "egress-qos-map 2:3 7:1"),
+    case("vlan", { link = "e0", id = 6, reorder_hdr = false }, "id 6 reorder_hdr off"),
     case("vlan", { link = "bb", id = 7, bridge_binding = true }, "id 7 bridge_binding on",
       { setup = { "link add name bb address 02:00:00:00:00:77 type bridge" } }),
 

@@ -79,33 +79,6 @@ local function carry_bends(old, new)
   end
 end
 
-local function qdiscs_of(plan)
-  local qdiscs = {}
-  for _, step in ipairs(plan.steps) do
-    for _, impair in ipairs(step.impair) do
-      qdiscs[impair.iface.link] = impair.qdisc
-    end
-  end
-  for _, link in ipairs(plan.model.links) do
-    if link.bent ~= nil then
-      qdiscs[link] = link.bent or nil
-    end
-  end
-  return qdiscs
-end
-
-local function change_impairments(state, old, new)
-  local before, was, is = links_by_identity(old), qdiscs_of(old), qdiscs_of(new)
-  for _, link in ipairs(new.model.links) do
-    local past = before[link_identity(link)]
-    if past and not plain.equal(was[past], is[link]) then
-      for _, iface in ipairs(link.ends) do
-        up.impair(state.spaces[iface.node.name], iface.name, is[link])
-      end
-    end
-  end
-end
-
 -- Sysctls --------------------------------------------------------------------------------------------------------
 
 -- What no longer is said goes back to what a new namespace has.
@@ -207,7 +180,6 @@ local function change(state, old, new)
   reset_sysctls(state, old, new)
   mend.mend(state, { processes = false })
   mend.forget_neighbours(state)
-  change_impairments(state, old, new)
   change_rules(state, new)
   if state.spawned then
     change_processes(state, new)
@@ -232,7 +204,6 @@ local function go_back(state, old, new, before)
   drop_links(state, new, old)
   state.plan = old
   mend.mend(state, { processes = false, nft = false }) -- the plan's links are there again
-  change_impairments(state, new, old)
   mend.mend(state, { processes = false, want = function(step)
     return snapshot.want(before, step)
   end })

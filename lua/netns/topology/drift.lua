@@ -222,14 +222,24 @@ local function compare_nft(want, have, add)
   end
 end
 
-local usual = { noqueue = true, noop = true }
-
 local function compare_qdiscs(want, have, add)
   for _, index in ipairs(words.sorted(want.qdisc)) do
     local item, link = want.qdisc[index], have.links[index]
-    local wanted = item.qdisc and item.qdisc.kind
-    if link and not (wanted == link.qdisc or (not wanted and usual[link.qdisc])) then
-      add("qdisc " .. item.name, wanted or "noqueue", shown(link.qdisc), remedies.qdisc(item))
+    local wanted, found = item.facts, link and have.qdisc[link.name]
+    local kind, other = wanted and wanted.kind or "noqueue", found and found.kind or "noqueue"
+    if link and kind ~= other then
+      add("qdisc " .. item.name, kind, other, remedies.qdisc(item))
+    elseif link and wanted and not plain.equal(wanted, found) then
+      for _, key in ipairs(words.sorted(wanted)) do
+        if not plain.equal(wanted[key], found[key]) then
+          add(("qdisc %s %s"):format(item.name, key), shown(wanted[key]), shown(found[key]), remedies.qdisc(item))
+        end
+      end
+      for _, key in ipairs(words.sorted(found)) do
+        if wanted[key] == nil then
+          add(("qdisc %s %s"):format(item.name, key), NONE, shown(found[key]), remedies.qdisc(item))
+        end
+      end
     end
   end
 end

@@ -3,6 +3,7 @@
 -- As a namespace that was just built has it: what the plan says, and for all else what the kernel gives by itself
 -- (netns.topology.kernel.defaults).
 -- @module netns.topology.expect
+local impair = require "netns.impair"
 local ip = require "netns.topology.ip"
 local kernel = require "netns.topology.kernel"
 local words = require "netns.topology.words"
@@ -253,6 +254,23 @@ end
 
 -- Sysctls --------------------------------------------------------------------------------------------------------
 
+-- The links that take a family's defaults: those that are made when these are said; and in IPv4 lo, which keeps what
+-- it has only once it has an address.
+local function heirs(node, family)
+  local list = { family == "4" and "lo" or nil }
+  if node.switch then
+    list[#list + 1] = "br0"
+  end
+  for _, iface in ipairs(node.ifaces) do
+    list[#list + 1] = iface.name
+  end
+  for _, device in ipairs(node.devices) do
+    list[#list + 1] = device.row.name
+    list[#list + 1] = device.peer_index and device.row.peer.name or nil
+  end
+  return list
+end
+
 --- The sysctls of a step, and what they mean for each link: it takes the defaults when it is made.
 -- @treturn table value by name
 function expect.sysctls(step)
@@ -261,9 +279,9 @@ function expect.sysctls(step)
     said[words.sysctl(name)] = value
   end
   for name, value in pairs(said) do
-    local before, key = name:match "^(net%.ipv[46]%.conf%.)default%.([%w_]+)$"
-    for _, iface in ipairs(before and key ~= "forwarding" and step.node.ifaces or {}) do
-      local of_link = before .. iface.name:gsub("%.", "/") .. "." .. key
+    local before, family, key = name:match "^(net%.ipv([46])%.conf%.)default%.([%w_]+)$"
+    for _, link in ipairs(before and key ~= "forwarding" and heirs(step.node, family) or {}) do
+      local of_link = before .. link:gsub("%.", "/") .. "." .. key
       values[of_link] = said[of_link] == nil and value or nil
     end
   end
@@ -272,27 +290,41 @@ end
 
 -- All ------------------------------------------------------------------------------------------------------------
 
--- Root qdiscs by link: impairments, and those that are said as rows.
-local function impairments(step)
+-- A qdisc as the kernel lists it, which knows the units and fills in the rest.
+local function listed_qdisc(base, qdisc)
+  qdisc = kernel.qdisc_facts(qdisc) -- wherever it is
+  local key = kernel.text(qdisc)
+  base.qdiscs = base.qdiscs or {}
+  if not base.qdiscs[key] then
+    base.ns.qdisc:replace(impair.at(base.dev, qdisc))
+    base.qdiscs[key] = kernel.qdisc_facts(base.ns.qdisc:get { dev = base.dev, parent = "root" })
+  end
+  return base.qdiscs[key]
+end
+
+-- Root qdiscs by link: impairments, as described or as they were changed since, and those that are said as rows.
+local function qdiscs(step, base)
   local list, by_name = {}, {}
   for _, iface in ipairs(step.node.ifaces) do
-    list[iface.index] = { name = iface.name, iface = iface }
+    list[iface.index] = { name = iface.name }
     by_name[iface.name] = list[iface.index]
   end
-  for _, impair in ipairs(step.impair) do
-    list[impair.iface.index].qdisc = impair.qdisc
+  for _, item in ipairs(step.impair) do
+    list[item.iface.index].args = item.qdisc
   end
   for _, op in ipairs(step.rows) do
     local item = op.noun == "qdisc" and (op.args.parent or "root") == "root" and by_name[op.args.dev]
     if item then
-      item.qdisc, item.row = { kind = op.args.kind }, op.args
+      item.args = op.args
+    end
+  end
+  for _, iface in ipairs(step.node.ifaces) do
+    if iface.link.bent ~= nil then
+      list[iface.index].args = iface.link.bent or nil
     end
   end
   for _, item in pairs(list) do
-    local bent = item.iface.link.bent -- while it is up
-    if bent ~= nil then
-      item.qdisc = bent or nil
-    end
+    item.facts = item.args and listed_qdisc(base, item.args)
   end
   return list
 end
@@ -310,7 +342,7 @@ function expect.of(step, base)
   add_rows(want, step, want.names, want.links, base)
   want.sysctl = expect.sysctls(step)
   want.nft = step.loaded or not (step.pending or step.nft or step.firewall) and "" or nil
-  want.qdisc = impairments(step)
+  want.qdisc = qdiscs(step, base)
   return want
 end
 

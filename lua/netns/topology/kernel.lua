@@ -120,6 +120,37 @@ function kernel.ruleset(ns)
   return without_dynamic(ns.nft:text { stateless = true })
 end
 
+-- Qdiscs ---------------------------------------------------------------------------------------------------------
+
+--- What a root qdisc is, apart from where it is and from what it draws its lots.
+function kernel.qdisc_facts(row)
+  local facts = {}
+  for key, value in pairs(row) do
+    if not (key == "dev" or key == "handle" or key == "parent" or key == "stats" or key == "refcnt"
+      or key == "seed") then
+      facts[key] = value
+    end
+  end
+  return facts
+end
+
+local usual = { noqueue = true, noop = true }
+
+-- Root qdiscs by the name of the link, but those that links have by themselves.
+local function root_qdiscs(ns, links)
+  local any = false
+  for _, link in pairs(links) do
+    any = any or not usual[link.qdisc]
+  end
+  local found = {}
+  for _, row in ipairs(any and ns.qdisc:list() or {}) do
+    if row.parent == "root" and not usual[row.kind] then
+      found[row.dev] = kernel.qdisc_facts(row)
+    end
+  end
+  return found
+end
+
 -- All ------------------------------------------------------------------------------------------------------------
 
 local function by_key(list, key_of, wanted)
@@ -143,7 +174,7 @@ local own = { kernel = true, redirect = true, ra = true }
 -- @tparam Namespace ns
 -- @tparam[opt] table opts `link_local`: count IPv6 addresses of the kernel's own, too; `only_links`: no more
 --   than links, addresses and routes
--- @treturn table `links` by number; `addr`, `route`, `connected`, `rule`, `neigh` by key; `nft`
+-- @treturn table `links` by number; `addr`, `route`, `connected`, `rule`, `neigh` by key; `qdisc` by link; `nft`
 function kernel.read(ns, opts)
   local facts = { links = {}, route = {}, connected = {} }
   local only_links = opts and opts.only_links
@@ -171,6 +202,7 @@ function kernel.read(ns, opts)
       facts.neigh[kernel.neigh_key(proxy)] = proxy
     end
     facts.nft = kernel.ruleset(ns)
+    facts.qdisc = root_qdiscs(ns, facts.links)
   end
   return facts
 end
@@ -206,11 +238,12 @@ local function settled(row, ignored)
 end
 
 --- What the kernel gives links, ports and rules by itself, seen in a namespace of its own.
--- @treturn table `lo`, `veth`, `bridge`, `port`: properties; `rule`: by key; `ns`: the namespace, to be closed
+-- @treturn table `lo`, `veth`, `bridge`, `port`: properties; `rule`: by key; `ns`: the namespace, to be closed; `dev`:
+--   a link there to try things with
 function kernel.defaults()
   local ns = core.new()
   local ok, err = pcall(function()
-    local base = { ns = ns, rule = by_key(ns.rule:list(), kernel.rule_key, any) }
+    local base = { ns = ns, dev = "p", rule = by_key(ns.rule:list(), kernel.rule_key, any) }
     local on = { name = "b", type = "bridge", addrgenmode = "none" }
     ns.link:add(on)
     ns.link:add { name = "v", type = "veth", master = "b", addrgenmode = "none",

@@ -24,12 +24,25 @@ local function write_key(key)
   return ("[%s]"):format(type(key) == "string" and ("%q"):format(key) or tostring(key))
 end
 
+-- In decimal, with as many digits as it takes.
+local function write_float(value)
+  if value ~= value or value == math.huge or value == -math.huge then
+    error(("cannot save %s"):format(value), 0)
+  end
+  for digits = 14, 17 do
+    local text = ("%." .. digits .. "g"):format(value)
+    if tonumber(text) == value then
+      return text:find "[%.e]" and text or text .. ".0"
+    end
+  end
+end
+
 local function write(value, indent, depth)
   local kind = type(value)
   if kind == "string" then
     return (("%q"):format(value):gsub("\\\n", "\\n"))
   elseif kind == "number" or kind == "boolean" then
-    return kind == "number" and ("%q"):format(value):gsub("^0x%x+p.*", tostring(value)) or tostring(value)
+    return math.type(value) == "float" and write_float(value) or tostring(value)
   elseif kind ~= "table" or depth > DEPTH_MAX then
     error(("cannot save a %s: a description has strings, numbers, booleans and tables"):format(kind), 0)
   end

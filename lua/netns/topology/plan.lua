@@ -178,7 +178,7 @@ local function plan_devices_up(step, node)
 end
 
 local row_nouns = { { "addresses", "addr" }, { "nexthops", "nexthop" }, { "routes", "route" }, { "rules", "rule" },
-  { "neighbours", "neigh" }, { "qdiscs", "qdisc" }, { "classes", "class" } }
+  { "neighbours", "neigh" } }
 
 -- An IPv6 address is usable at once if it is not looked for first; then it is changed to what is said.
 local function is_to_be_quick(noun, row)
@@ -197,6 +197,47 @@ local function plan_rows(step, node)
         op(step.rows, pair[2], "add", args, path)
       end
     end
+  end
+end
+
+-- What a qdisc or a class stands on is there already: nothing, its parent, or the qdisc that the parent belongs to where
+-- nobody says the parent (some make their classes themselves).
+local function stands(item, said, done)
+  local dev, parent = item.row.dev, item.row.parent or "root"
+  if item.noun == "class" and parent == "root" then
+    parent = (item.row.classid or ""):match "^%x*:"
+  end
+  if not parent or not parent:find "^%x*:" or parent:find "^ffff:" then
+    return true
+  end
+  local major = parent:match "^%x*:"
+  if said[dev .. " " .. parent] then
+    return done[dev .. " " .. parent]
+  end
+  return done[dev .. " " .. major] or not said[dev .. " " .. major]
+end
+
+-- Qdiscs and classes: each behind what it stands on.
+local function plan_queues(step, node)
+  local items, said, done = {}, {}, {}
+  for _, pair in ipairs { { "qdiscs", "qdisc" }, { "classes", "class" } } do
+    for i, row in ipairs(node.data[pair[1]] or {}) do
+      local name = row.dev .. " " .. (row.classid or row.handle or "")
+      items[#items + 1] = { noun = pair[2], row = row, name = name, path = ("%s.%s[%d]"):format(node.path, pair[1], i) }
+      said[name] = true
+    end
+  end
+  while #items > 0 do
+    local at = 1 -- where none stands, the kernel says so
+    for i, item in ipairs(items) do
+      if stands(item, said, done) then
+        at = i
+        break
+      end
+    end
+    local item = table.remove(items, at)
+    done[item.name] = true
+    op(step.rows, item.noun, "add", copy(item.row), item.path)
   end
 end
 
@@ -297,6 +338,7 @@ function plan.make(m)
     end
     plan_devices_up(step, node)
     plan_rows(step, node)
+    plan_queues(step, node)
     plan_devices(step, node)
     step.sysctls = sysctls(node, m)
     step.nft = #node.outs > 0 and nat.rules(node, m) or nil

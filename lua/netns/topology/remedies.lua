@@ -186,10 +186,9 @@ end
 
 function remedies.qdisc(item)
   return { order = QDISC, fix = function(_, _, ns)
-    if item.row then
-      ns.qdisc:replace(item.row)
-    else
-      up.impair(ns, item.name, item.qdisc)
+    up.impair(ns, item.name, nil) -- one that is changed keeps what is not said
+    if item.args then
+      up.impair(ns, item.name, item.args)
     end
   end }
 end

@@ -117,8 +117,13 @@ function snapshot.want(all, step)
   if not facts then
     return nil
   end
+  local qdisc = {}
+  for index, row in pairs(facts.links) do
+    local found = facts.qdisc[row.name]
+    qdisc[index] = { name = row.name, facts = found, args = found }
+  end
   return {
-    links = wanted_links(all, step, facts), names = {}, connected = {}, qdisc = {},
+    links = wanted_links(all, step, facts), names = {}, connected = {}, qdisc = qdisc,
     addr = facts_of(facts.addr), route = facts_of(facts.route), rule = facts_of(facts.rule),
     neigh = facts_of(facts.neigh), sysctl = facts.sysctl, nft = facts.nft, nft_text = facts.nft_text,
   }
