@@ -184,7 +184,7 @@ describe(("random descriptions (NETNS_SEED=%d)"):format(seed), function()
 
   it("become each other as if they had been brought up anew", function()
     local lab <close> = random_extras(random, random_topology(random)):up()
-    for round = 1, rounds // 2 do
+    for round = 1, math.max(rounds // 4, 3) do
       local t = random_extras(random, random_topology(random))
       local fresh <close> = t:up()
       lab:apply(t)

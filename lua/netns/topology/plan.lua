@@ -164,15 +164,12 @@ local function plan_devices(step, node)
   end
 end
 
--- Devices come up when the links that they may stand on are up.
+-- Devices come up when the links that they may stand on are up; some do so by themselves (VLANs).
 local function plan_devices_up(step, node)
   for _, device in ipairs(node.devices) do
-    local row = device.row
-    for index, up in pairs { [device.index] = row.up ~= false,
-      [device.peer_index or device.index] = (device.peer_index and row.peer or row).up ~= false } do
-      if up then
-        op(step.config, "link", "set", { dev = index, up = true }, device.path)
-      end
+    op(step.config, "link", "set", { dev = device.index, up = device.row.up ~= false }, device.path)
+    if device.peer_index then
+      op(step.config, "link", "set", { dev = device.peer_index, up = device.row.peer.up ~= false }, device.path)
     end
   end
 end
@@ -200,7 +197,7 @@ local function plan_rows(step, node)
   end
 end
 
--- What a qdisc or a class stands on is there already: nothing, its parent, or the qdisc that the parent belongs to where
+-- What a qdisc or a class stands on is there already: nothing, its parent, or the qdisc of the parent where
 -- nobody says the parent (some make their classes themselves).
 local function stands(item, said, done)
   local dev, parent = item.row.dev, item.row.parent or "root"
@@ -223,7 +220,8 @@ local function plan_queues(step, node)
   for _, pair in ipairs { { "qdiscs", "qdisc" }, { "classes", "class" } } do
     for i, row in ipairs(node.data[pair[1]] or {}) do
       local name = row.dev .. " " .. (row.classid or row.handle or "")
-      items[#items + 1] = { noun = pair[2], row = row, name = name, path = ("%s.%s[%d]"):format(node.path, pair[1], i) }
+      local path = ("%s.%s[%d]"):format(node.path, pair[1], i)
+      items[#items + 1] = { noun = pair[2], row = row, name = name, path = path }
       said[name] = true
     end
   end
