@@ -19,6 +19,10 @@ struct l_monitor {
     struct l_ns *ns;  /* user value 1; user value 2: names of links by number */
     struct bytes datagram;
     size_t at; /* the next message in it */
+    /* a message of a noun of which one message holds several, as messages of one each */
+    struct bytes parts;
+    size_t part_at;
+    const struct noun *part_noun;
 };
 
 /* Which multicast groups tell about a noun. */
@@ -36,7 +40,7 @@ static const struct group groups[] = {
     {"neigh", RTNLGRP_NEIGH}, {"fdb", RTNLGRP_NEIGH},
     {"nexthop", RTNLGRP_NEXTHOP},
     {"qdisc", RTNLGRP_TC}, {"class", RTNLGRP_TC}, {"filter", RTNLGRP_TC},
-    {"mdb", RTNLGRP_MDB},
+    {"mdb", RTNLGRP_MDB}, {"vlan", RTNLGRP_BRVLAN},
 };
 // clang-format on
 
@@ -47,6 +51,7 @@ static int l_monitor_close(lua_State *L)
     rtnl_close(m->own);
     m->own = NULL;
     bytes_free(&m->datagram);
+    bytes_free(&m->parts);
     return 0;
 }
 
@@ -204,6 +209,43 @@ static void push_event(lua_State *L, struct l_monitor *m, const struct noun *nou
     lua_settop(L, event);
 }
 
+/* The next message in the bytes from *at on, or NULL. */
+static struct nlmsghdr *next_in(const struct bytes *b, size_t *at)
+{
+    struct nlmsghdr *h = (struct nlmsghdr *)(b->data + *at);
+
+    if (*at >= b->len || !nlmsg_ok(h, (int)(b->len - *at)))
+        return NULL;
+    *at += NLMSG_ALIGN(h->nlmsg_len);
+    return h;
+}
+
+/* The next message that is about a noun watched (the list at `wanted`), of one object, or NULL. */
+static struct nlmsghdr *next_message(lua_State *L, struct l_monitor *m, int wanted,
+                                     const struct noun **noun)
+{
+    struct nlmsghdr *h;
+
+    for (;;) {
+        h = next_in(&m->parts, &m->part_at);
+        *noun = m->part_noun;
+        if (h)
+            return h;
+        h = next_in(&m->datagram, &m->at);
+        if (!h)
+            return NULL;
+        *noun = noun_of(L, wanted, h);
+        if (*noun && !(*noun)->explode)
+            return h;
+        if (!*noun)
+            continue;
+        m->parts.len = m->part_at = 0;
+        m->part_noun = *noun;
+        if ((*noun)->explode(&m->parts, h) != 0)
+            luaL_error(L, "not enough memory");
+    }
+}
+
 /* monitor:read(): the next event that is there already, or nil. */
 static int l_monitor_read(lua_State *L)
 {
@@ -213,16 +255,10 @@ static int l_monitor_read(lua_State *L)
     lua_settop(L, 1);
     lua_getiuservalue(L, 1, 3);
     for (;;) {
-        while (m->at < m->datagram.len) {
-            struct nlmsghdr *h = (struct nlmsghdr *)(m->datagram.data + m->at);
-            const struct noun *noun;
+        const struct noun *noun;
+        struct nlmsghdr *h = next_message(L, m, 2, &noun);
 
-            if (!nlmsg_ok(h, (int)(m->datagram.len - m->at)))
-                break;
-            m->at += NLMSG_ALIGN(h->nlmsg_len);
-            noun = noun_of(L, 2, h);
-            if (!noun)
-                continue;
+        if (h) {
             push_event(L, m, noun, h);
             return 1;
         }

@@ -145,9 +145,9 @@ local routing = {
   end,
   mpls = function(ns)
     pair(ns)
-    ns.sysctl["net.mpls.platform_labels"] = 100
-    ns.route:add { family = "mpls", dst = 99, via = "10.0.0.2" }
     ns.route:add { dst = "10.9.0.0/16", via = "10.0.0.2", encap = { type = "mpls", labels = 99 } }
+    ns.sysctl["net.mpls.platform_labels"] = 100 -- is there with the module that the former loads
+    ns.route:add { family = "mpls", dst = 99, via = "10.0.0.2" }
   end,
   encap_ip = route { dst = "10.9.0.0/16", encap = { type = "ip", id = 5, dst = "10.0.0.9" } },
   seg6 = route { dst = "fd09::/64", encap = { type = "seg6", segs = { "fd00::8" } } },

@@ -318,6 +318,30 @@ describe("ns.fdb", function()
     assert.same({ "new", "fdb", mac, "e0" }, { event.event, event.kind, event.data.lladdr, event.data.dev })
   end)
 
+  it("and groups and VLANs are told by the monitor", function()
+    local monitor <close> = ns:monitor { "mdb", "vlan" }
+    local function awaits(event, kind, key, value)
+      local e
+      repeat
+        e = assert(monitor:next(5))
+      until e.kind == kind and e.data[key] == value
+      assert.equal(event, e.event)
+      return e.data
+    end
+    ns.mdb:add { dev = "br0", port = "e0", grp = "239.1.1.1", permanent = true }
+    assert.same({ "br0", "e0", "permanent" }, (function(data)
+      return { data.dev, data.port, data.state }
+    end)(awaits("new", "mdb", "grp", "239.1.1.1")))
+    ns.mdb:del { dev = "br0", port = "e0", grp = "239.1.1.1" }
+    awaits("del", "mdb", "grp", "239.1.1.1")
+    if features.has "bridge-vlan" then
+      ns.vlan:add { dev = "e0", vid = "10-20", untagged = true }
+      assert.is_true(awaits("new", "vlan", "vid", "10-20").untagged)
+      ns.vlan:del { dev = "e0", vid = "10-20" }
+      awaits("del", "vlan", "vid", "10-20")
+    end
+  end)
+
   it("takes what is listed, whoever made it, by replace", function()
     local copy <close> = netns.new()
     plain(copy)
