@@ -41,7 +41,8 @@ end
 --- Listen to a namespace.
 -- @function Namespace:monitor
 -- @tparam[opt] {string,...} kinds "link", "addr", "route", "rule", "neigh", "nexthop" (all these if none is named),
---   "fdb", "vlan", "mdb", "qdisc", "class", "nft"; `buffer`: how many bytes of events may wait to be read (default 64 MiB, as far as the system allows)
+--   "fdb", "vlan", "mdb", "qdisc", "class", "nft"; `buffer`: how many bytes of events may wait to be read (default
+--   64 MiB, as far as the system allows)
 -- @treturn Monitor to be closed
 -- @usage
 -- local m <close> = ns:monitor { "link", "route" }

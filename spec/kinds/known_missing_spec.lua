@@ -119,9 +119,9 @@ describe("options that are missing", function()
     { "bridge fdb help", "fdb", { "fdb" }, "bridge local static dynamic br brport permanent added_by_user offloaded" },
     { "bridge mdb help", "mdb", { "mdb" }, "bridge" },
     { "ip route help", "route", { "route", "route nexthop", "route get", "encap seg6", "encap seg6local",
-      "encap xfrm", "encap ip", "encap ip6", "encap mpls" }, [[save restore showdump vrf change root match exact enabled disabled
-      nexthop main all pervasive kernel boot static s ms ecn ip6 seg6 seg6local xfrm cleanup srh psp usp usd next-csid trace
-      prealloc ns size]] },
+      "encap xfrm", "encap ip", "encap ip6", "encap mpls" }, [[save restore showdump vrf change root
+      match exact enabled disabled nexthop main all pervasive kernel boot static s ms ecn ip6 seg6 seg6local xfrm
+      cleanup srh psp usp usd next-csid trace prealloc ns size]] },
     { "wg set --help", "wireguard", { "wireguard", "wireguard peer" }, [[wg interface port mark file path peer base64
       public key interval seconds ip1 cidr1 ip2 cidr2 remove]] },
   }
