@@ -285,6 +285,57 @@ describe("a capture", function()
     end)
   end)
 
+  for _, kind in ipairs { "ipip", "gre", "sit", "vlan", "vti" } do
+    it("takes packets of a link of type " .. kind, function()
+      features.need(kind)
+      local names = { vlan = "link %s name tt0 type vlan id 5", vti = "tt0 type vti local %s remote %s key 3" }
+      for i, ns in ipairs { a, net.r } do
+        local here, there = "10.0.1." .. i, "10.0.1." .. 3 - i
+        local words = names[kind] or "tt0 type " .. kind .. " local %s remote %s"
+        sh.ip(ns, "link add " .. (kind == "vlan" and words:format(i == 1 and "right" or "left") or words:format(here,
+          there)))
+        ns.link:set { dev = "tt0", up = true }
+        ns.addr:add { dev = "tt0", address = ("192.168.9.%d/30"):format(i) }
+        if kind == "sit" then
+          ns.addr:add { dev = "tt0", address = ("fd09::%d/64"):format(i), nodad = true }
+        end
+      end
+      sh.with_dir(function(dir)
+        local inner <close> = a.link:get("tt0"):capture { filter = "icmp or icmp6", direction = "out",
+          file = dir .. "/x" }
+        local outer <close> = eth:capture { direction = "out" }
+        if kind == "vti" then -- without IPsec nothing leaves, but it is there to be seen
+          a:ping("192.168.9.2", { timeout = 0.05 })
+        else
+          assert(a:ping(kind == "sit" and "fd09::2" or "192.168.9.2"))
+        end
+        local p = inner:next(kind == "vti" and 0 or 5)
+        if p then
+          assert.equal(kind == "vlan" and "ethernet" or "ip", p.first)
+          assert.equal("echo-request", (p.icmp or p.icmpv6).name)
+        end
+        local layers = {}
+        for q in outer:each(0) do
+          local list = {}
+          for i, layer in ipairs(q.layers) do
+            list[i] = layer.header
+          end
+          layers[table.concat(list, " ")] = true
+        end
+        local whole = { ipip = "ethernet ipv4 ipv4 icmp", gre = "ethernet ipv4", sit = "ethernet ipv4 ipv6 icmpv6",
+          vlan = "ethernet vlan ipv4 icmp" }
+        assert.truthy(not whole[kind] or layers[whole[kind]], table.concat(require("netns.check").names(layers), ", "))
+        inner:stop()
+        local encapsulation = kind == "vlan" and "Ethernet" or "Raw IP"
+        assert.matches("File encapsulation: *" .. encapsulation, sh.run { "capinfos", dir .. "/x" })
+        assert.equal(p and "tt0" or nil, tshark(dir .. "/x", "-T fields -e frame.interface_name"):match "/(%w+)\n")
+      end)
+      for _, ns in ipairs { a, net.r } do
+        ns.link:del "tt0"
+      end
+    end)
+  end
+
   it("is driven by luv and cqueues", function()
     local uv, cqueues = require "spec.support.luv", require "cqueues"
     local cap <close> = eth:capture { filter = "icmp", direction = "in" }
