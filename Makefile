@@ -107,7 +107,7 @@ in_tree = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u LUA_INIT_5_4 -u LUA_INIT -u
 
 # Set-up: installs what is missing where there are root and apt, otherwise
 # names the missing packages. The groups are those of .ci/deps.
-DEPS := $(addprefix deps-,demo test lint docs valgrind apicheck fuzz coverage peers)
+DEPS := $(addprefix deps-,demo test lint docs deb packages valgrind apicheck fuzz coverage peers)
 .PHONY: deps $(DEPS)
 deps: deps-demo
 $(DEPS): deps-%:
@@ -265,6 +265,29 @@ uninstall:
 	$(Q)for d in '$(DESTDIR)$(INST_LIBDIR)/netns' '$(DESTDIR)$(INST_LUADIR)/netns'; do \
 	    test ! -d "$$d" || find "$$d" -depth -type d -empty -delete; \
 	done
+
+# --- packages: rockspec/ ------------------------------------------------------
+
+VERSION = $(call once,VERSION,$(shell sed -n 's/^return "\(.*\)"$$/\1/p' lua/netns/version.lua))
+DEBIAN  = $(BUILD)/debian/lua-netns-$(VERSION)
+
+# A Debian source package and what is built from it, in $(BUILD)/debian. The
+# description is rockspec/debian; the version is the module's.
+.PHONY: deb test-packages
+deb: deps-deb
+	$(call say,DEB,$(BUILD)/debian)rm -rf '$(BUILD)/debian' && mkdir -p '$(DEBIAN)' && \
+	    tar -c --exclude=./build --exclude=./doc --exclude=./.git . | tar -x -C '$(DEBIAN)' && \
+	    cp -r rockspec/debian '$(DEBIAN)/debian' && \
+	    printf 'lua-netns (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n -- %s  %s\n' '$(VERSION)' \
+	        "$$(sed -n 's/^Maintainer: //p' rockspec/debian/control)" \
+	        "$$(date -u -R $${SOURCE_DATE_EPOCH:+-d @$$SOURCE_DATE_EPOCH})" >'$(DEBIAN)/debian/changelog' && \
+	    cd '$(DEBIAN)' && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u NETNS_BUILD \
+	        dpkg-buildpackage -us -uc $(if $(filter 1,$(V)),,>../build.log 2>&1 || { tail -n 50 ../build.log; exit 1; })
+
+# Each way of installing, in a fresh root of its own: PACKAGES="make rock deb".
+PACKAGES ?= make luarocks rock deb
+test-packages: deps-packages
+	$(Q)spec/packages/run $(PACKAGES)
 
 clean:
 	$(Q)rm -rf build doc
