@@ -118,6 +118,12 @@ demo: deps-demo
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(in_tree) $(LUA) examples/quickstart.lua
 
+# A script, with the module from this tree: make run RUN=examples/nat.lua
+.PHONY: run
+run: deps-demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(in_tree) $(LUA) $(RUN)
+
 # SPEC=spec/foo_spec.lua runs one file, ARGS="--filter=x --shuffle" goes to
 # busted, TIMEOUT ends a run that hangs (seconds).
 SPEC    ?= spec

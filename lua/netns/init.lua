@@ -7,7 +7,8 @@
 -- `attr`; misuse is an ordinary error at the caller's line.
 --
 --    local netns = require "netns"
---    local red <close>, blue <close> = netns.new(), netns.new()
+--    local red <close> = netns.new()
+--    local blue <close> = netns.new()
 --    red.link:add { name = "eth0", type = "veth", up = true, peer = { name = "eth0", netns = blue, up = true } }
 --    red.addr:add { dev = "eth0", address = "10.0.0.1/24" }
 --    blue.addr:add { dev = "eth0", address = "10.0.0.2/24" }
@@ -15,21 +16,14 @@
 --
 -- @module netns
 local core = require "netns.core"
-require "netns.process"
-require "netns.sysctl"
-require "netns.nft"
-require "netns.impair"
-require "netns.counters"
+require "netns.namespace"
 local cni = require "netns.cni"
 local container = require "netns.container"
 local capture = require "netns.capture"
 local explain = require "netns.explain"
 local facts = require "netns.facts"
-require "netns.monitor"
 local probe = require "netns.probe"
 local recorder = require "netns.recorder"
-require "netns.sockets"
-require "netns.wait"
 
 local netns = {
   version = require "netns.version",

@@ -4,6 +4,7 @@
 -- @module netns.topology.lab
 local apply = require "netns.topology.apply"
 local core = require "netns.core"
+require "netns.namespace"
 local draw = require "netns.topology.draw"
 local drift = require "netns.topology.drift"
 local names = require "netns.topology.names"
