@@ -359,6 +359,40 @@ describe("netns-bridge", function()
     assert.equal("nobody", ask("outside", "198.51.100.1", 8080))
   end))
 
+  it("is run for many containers at once", with(function(w)
+    local conf = w:conf("netns-bridge", { isDefaultGateway = true, ipMasq = true })
+    local spaces, exe = {}, world.path:match "^[^:]+" .. "/netns-bridge"
+    local function all(command)
+      local running = {}
+      for i = 1, 8 do
+        spaces[i] = spaces[i] or netns.new("many" .. i)
+        running[i] = w.host:spawn({ exe }, { stdin = true, env = { CNI_COMMAND = command, CNI_CONTAINERID = "many" .. i,
+          CNI_IFNAME = "eth0", CNI_NETNS = "/run/netns/many" .. i, CNI_PATH = world.path } })
+      end
+      for i, process in ipairs(running) do
+        conf.runtimeConfig = { portMappings = { { hostPort = 8000 + i, containerPort = 80 } } }
+        process:write(json.encode(conf))
+        process:close_stdin()
+      end
+      for _, process in ipairs(running) do
+        local said = process:read("a", 60)
+        assert.is_true(process:wait(60).ok, said)
+        process:close()
+      end
+    end
+    local function ports()
+      return select(2, w.host.nft:text { family = "inet", table = "cni_pods" }:gsub("tcp %. 80%d%d", ""))
+    end
+    all "ADD"
+    assert.same({ 9, 16 }, { #w.host.link:list { type = "veth" }, ports() })
+    assert.is_truthy(spaces[1]:ping(spaces[8].addr:list({ dev = "eth0", family = "inet" })[1].address:match "[^/]+"))
+    all "DEL"
+    assert.same({ 1, 0 }, { #w.host.link:list { type = "veth" }, ports() })
+    for _, ns in ipairs(spaces) do
+      ns:close()
+    end
+  end))
+
   it("collects what is not among the valid attachments", with(function(w)
     local conf = w:conf("netns-bridge", { cniVersion = "1.1.0", isGateway = true, ipMasq = true })
     w:must("ADD", conf)

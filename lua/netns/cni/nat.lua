@@ -4,6 +4,8 @@
 -- of sets and maps, each with the attachment's key in its comment. So a packet meets a handful of rules whatever the
 -- number of containers, and what an attachment added is found by its key.
 -- @module netns.cni.nat
+local core = require "netns.core"
+local elements = require "netns.nft.elements"
 local ip = require "netns.topology.ip"
 local protocol = require "netns.cni.protocol"
 require "netns.nft"
@@ -165,30 +167,28 @@ function nat.add(host, network, owner, wanted)
   end
 end
 
+local function is_there(host, name)
+  for _, row in ipairs(core.nft_tables(host)) do
+    if row.family == "inet" and row.name == name then
+      return true
+    end
+  end
+  return false
+end
+
 -- All elements that have a key in their comments: { set =, key = as nft writes it, value =, owner = }.
 local function listed(host, network)
   local name, found = table_name(network), {}
-  local handle = host.nft.table:get { family = "inet", name = name }
-  if not handle then
-    return found
-  end
-  local function read(noun, prefix)
-    for _, family in ipairs { 4, 6 } do
-      local set = noun:get(prefix .. family)
-      for _, item in ipairs(set and set:list() or {}) do
-        local key, id, ifname = (type(item) == "table" and item.comment or ""):match "^(veth%x+) (.-)/([^/]*)$"
-        if key then
-          found[#found + 1] = { set = prefix .. family, key = table.concat(item, " . "), owner = { key = key, id = id,
-            ifname = ifname }, value = type(item.value) == "table" and table.concat(item.value, " . ") or nil }
-        end
+  for _, entry in ipairs(is_there(host, name) and host.nft:list { family = "inet", table = name } or {}) do
+    local set = entry.set or entry.map
+    for _, raw in ipairs(set and set.elem or {}) do
+      local item = elements.from_json(raw, entry.map ~= nil)
+      local key, id, ifname = (type(item) == "table" and item.comment or ""):match "^(veth%x+) (.-)/([^/]*)$"
+      if key then
+        found[#found + 1] = { set = set.name, key = table.concat(item, " . "), owner = { key = key, id = id,
+          ifname = ifname }, value = type(item.value) == "table" and table.concat(item.value, " . ") or nil }
       end
     end
-  end
-  for _, prefix in ipairs { "local", "masquerade" } do
-    read(handle.set, prefix)
-  end
-  for _, prefix in ipairs { "ports", "host_ports" } do
-    read(handle.map, prefix)
   end
   return found
 end
@@ -233,9 +233,8 @@ end
 
 --- Remove the network's table where no attachment has anything in it. Nothing else may happen to it meanwhile.
 function nat.collect(host, network)
-  local handle = host.nft.table:get { family = "inet", name = table_name(network) }
-  if handle and #listed(host, network) == 0 then
-    handle:delete()
+  if is_there(host, table_name(network)) and #listed(host, network) == 0 then
+    host.nft:flush { family = "inet", table = table_name(network) }
   end
 end
 

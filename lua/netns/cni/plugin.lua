@@ -127,10 +127,8 @@ end
 -- The newest version that a delegate speaks: 1.1 is young, and IPAM plugins may be older than this one.
 local function version_for(call, kind)
   local theirs = invoke.versions(call.host, kind, call.folders, call.version)
-  for _, version in ipairs(theirs) do
-    if version == call.version then
-      return version
-    end
+  if protocol.newest_common({ call.version }, theirs) then
+    return call.version
   end
   local best = protocol.newest_common(protocol.versions, theirs)
   if not best then
@@ -140,6 +138,23 @@ local function version_for(call, kind)
   return best
 end
 
+local NEWEST = protocol.versions[#protocol.versions]
+
+local function is_incompatible(err)
+  return getmetatable(err) == protocol.Failure and err.code == protocol.codes.incompatible_version
+end
+
+local function run_delegate(call, kind, command, version, opts)
+  local conf = protocol.copy(call.conf)
+  conf.cniVersion = version
+  if conf.prevResult and version ~= call.version then
+    conf.prevResult = result.write(call.prev, version)
+  end
+  return invoke.run(call.host, { kind = kind, command = command, conf = conf, folders = call.folders,
+    id = opts.id or call.id, netns = call.netns, ifname = opts.ifname or call.ifname, args = env "CNI_ARGS",
+    mounts = false })
+end
+
 --- Run another plugin with this one's configuration, as for IPAM.
 -- @tparam string kind its name
 -- @tparam[opt] table opts `command` (default this call's), `id`, `ifname`: of another attachment
@@ -147,18 +162,21 @@ end
 function Call:delegate(kind, opts)
   opts = opts or {}
   local command = opts.command or self.command
-  local version = version_for(self, kind)
-  if protocol.since[command] and not protocol.at_least(version, protocol.since[command]) then
-    return nil
+  local is_new = protocol.since[command] == NEWEST
+  local ok, answer = not is_new, nil
+  if ok then -- most speak our version: ask only those that do not
+    ok, answer = pcall(run_delegate, self, kind, command, self.version, opts)
+    if not ok and not is_incompatible(answer) then
+      error(answer, 0)
+    end
   end
-  local conf = protocol.copy(self.conf)
-  conf.cniVersion = version
-  if conf.prevResult and version ~= self.version then
-    conf.prevResult = result.write(self.prev, version)
+  if not ok then
+    local version = version_for(self, kind)
+    if is_new and not protocol.at_least(version, NEWEST) then
+      return nil
+    end
+    answer = run_delegate(self, kind, command, version, opts)
   end
-  local answer = invoke.run(self.host, { kind = kind, command = command, conf = conf, folders = self.folders,
-    id = opts.id or self.id, netns = self.netns, ifname = opts.ifname or self.ifname, args = env "CNI_ARGS",
-    mounts = false })
   return command == "ADD" and result.read(answer, "the result of " .. kind) or nil
 end
 
