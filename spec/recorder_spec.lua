@@ -146,6 +146,13 @@ describe("a lab's flight recorder", function()
       assert.same({ "h1/eth0", "h2/eth0" }, require("netns.check").names(rec:stats().links))
       local one <close> = lab:record { nodes = { "h2" } }
       assert.same({ "h2/eth0" }, require("netns.check").names(one:stats().links))
+      local cap <close> = lab:capture { filter = "icmp", file = dir .. "/all.pcapng", nodes = { lab.h1, "h2" } }
+      lab.h1:ping(lab.h1)
+      lab.h2:ping(lab.h1)
+      cap:stop()
+      assert.equal(4, cap:stats().written)
+      assert.same(require("netns.check").names(rec:stats().links), require("netns.check").names(cap:stats().links))
+      assert.has_error(function() lab:capture { nodes = {} } end)
       for _, case in ipairs { { { nodes = { "h9" } }, 'a node of the lab %(or its name%) expected, got "h9"' },
         { { nodes = 7 }, "nodes must be a list" }, { 7, "options must be a table" },
         { { nods = {} }, 'unknown key "nods"' } } do

@@ -104,7 +104,12 @@ function capture.listen(places, opts, what)
   return packets
 end
 
-local function open(places, opts, what)
+--- A capture of places.
+function capture.of(places, opts, what)
+  if #places == 0 then
+    check.refuse("%s: no links to capture from", what)
+  end
+  opts = check.options(opts, options, what)
   local packets = capture.listen(places, opts, what)
   return setmetatable({ packets = packets, file = opts.file, fds = { packets:fd() }, places = places }, Capture)
 end
@@ -128,7 +133,7 @@ end
 -- for p in cap:each(0) do print(p.time, p.ipv4.src, p.ipv4.dst, p.icmp.name) end
 function core.Link.capture(link, opts)
   check.object(link, "Link", "capture")
-  return open({ place(link, 1, "capture") }, check.options(opts, options, "capture"), "capture")
+  return capture.of({ place(link, 1, "capture") }, opts, "capture")
 end
 
 -- Split { link, link, key = value }: places, and the table of keys.
@@ -157,10 +162,7 @@ end
 -- @usage netns.capture { red.link:get "eth0", blue.link:get "eth0", file = "both.pcapng" }
 function capture.open(what)
   local places, opts = capture.split(what, "capture")
-  if #places == 0 then
-    check.refuse "capture: no links to capture from"
-  end
-  return open(places, check.options(opts, options, "capture"), "capture")
+  return capture.of(places, opts, "capture")
 end
 
 -- Reading -----------------------------------------------------------------------------------------------------------

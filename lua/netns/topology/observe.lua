@@ -91,6 +91,37 @@ local function places_of(node, places)
   end
 end
 
+-- The nodes that are asked for, as a set of namespaces.
+local function asked_for(self, nodes, what)
+  if type(nodes) ~= "table" then
+    check.refuse("%s: nodes must be a list of nodes or their names, got %s", what, check.show(nodes))
+  end
+  local asked = {}
+  for i = 1, rawlen(nodes) do
+    asked[node_of(self, rawget(nodes, i), what)] = true
+  end
+  return asked
+end
+
+-- Places of the links of `nodes` (default: all nodes but switches), and the options without it.
+local function places_and_options(self, opts, what)
+  if opts ~= nil and type(opts) ~= "table" then
+    check.refuse("%s: options must be a table, got %s", what, check.show(opts))
+  end
+  local rest, places = {}, {}
+  for key, value in next, opts or {} do
+    rest[key] = value
+  end
+  local asked = rest.nodes ~= nil and asked_for(self, rest.nodes, what)
+  rest.nodes = nil
+  for i, node in ipairs(observe.nodes(self)) do
+    if asked and asked[node.netns] or not asked and not self:plan().model.nodes[i].switch then
+      places_of(node, places)
+    end
+  end
+  return places, rest
+end
+
 --- A flight recorder: the last packets of every link of the lab's hosts and routers, written down when something
 -- fails. See `netns.recorder`.
 -- @function Lab:record
@@ -100,30 +131,20 @@ end
 -- @raise misuse; netns.Error
 -- @usage local rec <close> = lab:record { failures = "." }
 function methods.record(self, opts)
-  local rest, asked = {}, nil
-  if opts ~= nil and type(opts) ~= "table" then
-    check.refuse("record: options must be a table, got %s", check.show(opts))
-  end
-  for key, value in next, opts or {} do
-    rest[key] = value
-  end
-  if rest.nodes ~= nil then
-    if type(rest.nodes) ~= "table" then
-      check.refuse("record: nodes must be a list of nodes or their names, got %s", check.show(rest.nodes))
-    end
-    asked = {}
-    for _, which in ipairs(rest.nodes) do
-      asked[node_of(self, which, "record")] = true
-    end
-    rest.nodes = nil
-  end
-  local places = {}
-  for i, node in ipairs(observe.nodes(self)) do
-    if asked and asked[node.netns] or not asked and not self:plan().model.nodes[i].switch then
-      places_of(node, places)
-    end
-  end
+  local places, rest = places_and_options(self, opts, "record")
   return recorder.of(places, rest, "record")
+end
+
+--- Capture the packets of every link of the lab's hosts and routers, in the order of time. See `netns.capture`.
+-- @function Lab:capture
+-- @tparam[opt] table opts as for `link:capture` (`file`, `filter`, `snaplen` ...), and `nodes`: the nodes, or their names,
+--   whose links are heard (default: all but switches)
+-- @treturn Capture to be closed
+-- @raise misuse; netns.Error
+-- @usage local cap <close> = lab:capture { filter = "icmp", file = "lab.pcapng" }
+function methods.capture(self, opts)
+  local places, rest = places_and_options(self, opts, "capture")
+  return capture.of(places, rest, "capture")
 end
 
 return observe
