@@ -68,6 +68,16 @@ ip neigh add 10.0.0.7 lladdr 02:00:00:00:00:07 dev e0; ip neigh add proxy 10.0.0
 ip nexthop add id 1 via 10.0.0.2 dev e0; ip nexthop add id 2 via 10.0.0.3 dev e0
 ip nexthop add id 3 group 1,5/2,6 type resilient buckets 8; ip nexthop add id 4 group 1/2
 ip link property add dev e0 altname a-long-name-for-e0; bridge fdb add 02:00:00:00:00:09 dev dummy0 master
+ip link set bridge0 up type bridge vlan_filtering 1; bridge vlan add dev dummy0 vid 10-20 untagged
+bridge mdb add dev bridge0 port dummy0 grp 239.1.1.1 permanent; bridge mdb add dev bridge0 port dummy0 grp ff05::7
+bridge fdb append 00:00:00:00:00:00 dev vxlan0 dst 10.0.0.9 port 4790 vni 7 via e0
+ip xfrm state add src 10.0.0.1 dst 10.0.0.2 proto esp spi 1 enc 'cbc(aes)' 0x00112233445566778899aabbccddeeff \
+  auth-trunc 'hmac(sha256)' 0x0011 96 sel src 10.0.0.0/24 proto tcp dport 80 encap espinudp 4500 4500 10.0.0.9
+ip xfrm policy add src 10.0.0.0/24 dst 10.1.0.0/24 dir out tmpl proto esp mode tunnel src 10.0.0.1 dst 10.0.0.2
+sysctl -qw net.mpls.platform_labels=100; ip -f mpls route add 50 as 60/70 via inet 10.0.0.2
+ip -6 route add fd07::1 dev e0 encap seg6local action End count
+wg set wireguard0 listen-port 7 peer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= endpoint '[fd00::9]:7' \
+  allowed-ips 10.0.0.0/8,fd00::/8
 tc qdisc add dev e0 root handle 1: htb default 1; tc class add dev e0 parent 1: classid 1:1 htb rate 1mbit
 tc filter add dev e0 parent 1: protocol ip flower ip_proto tcp dst_port 80 classid 1:1 action drop
 tc qdisc add dev p0 root netem delay 10ms 1ms loss 1% rate 1mbit; tc qdisc add dev p0 clsact]]
