@@ -26,7 +26,7 @@ end
 
 describe("patterns come up, and all reach each other:", function()
   local sizes = {
-    pair = { {} },
+    pair = { {}, { link = { mtu = 1280 } }, { link = { mtu = 9000, subnet = { "10.9.0.0/30", "fd09::/126" } } } },
     line = { { routers = 2 }, { routers = 5 }, { routers = 20 } },
     ring = { { routers = 3 }, { routers = 6 }, { routers = 12 } },
     star = { { hosts = 1 }, { hosts = 8 }, { hosts = 30 } },
@@ -35,7 +35,7 @@ describe("patterns come up, and all reach each other:", function()
     dumbbell = { { left = 1, right = 1 }, { left = 3, right = 2 }, { left = 8, right = 9 } },
     leaf_spine = { { leaves = 1, spines = 1 }, { leaves = 2, spines = 3, hosts = 2 },
       { leaves = 4, spines = 2, hosts = 3 } },
-    fat_tree = { { k = 2 }, { k = 4 } },
+    fat_tree = { { k = 2 }, { k = 4 }, { k = 6 } },
   }
   for _, name in ipairs { "pair", "line", "ring", "star", "mesh", "tree", "dumbbell", "leaf_spine", "fat_tree" } do
     for i, parameters in ipairs(sizes[name]) do
@@ -54,6 +54,45 @@ describe("patterns come up, and all reach each other:", function()
     assert.is_true(six:ping_all().ok)
     assert.equal(1, #six.r1.addr:list { family = "inet" }) -- lo
   end)
+end)
+
+describe("a container host", function()
+  -- What is inside reaches everything; from outside there are the published ports only, in both families.
+  local function assert_reaches(lab, containers, family)
+    local c1, last = "c1", "c" .. containers
+    local how = { family = family }
+    assert.is_true(lab:reach(c1, "outside", how))
+    assert.is_true(lab:reach(last, "host", how))
+    assert.is_true(lab:reach(c1, last, how))
+    assert.is_true(lab:reach("outside", "host", how))
+    assert.is_false(lab:reach("outside", c1, { family = family, timeout = 0.2 }))
+    for _, from in ipairs { "outside", "host", c1, last } do
+      assert.is_true(lab:reach(from, "host", { family = family, tcp = 8080 }), from .. " " .. family)
+    end
+    assert.is_false(lab:reach("outside", "host", { family = family, tcp = 8081, timeout = 1 }))
+  end
+
+  for _, containers in ipairs { 1, 3, 12 } do
+    it(("with %d containers hides them, and publishes ports"):format(containers), function()
+      local last = "c" .. containers
+      local lab <close> = topology.container_host({
+        containers = containers,
+        publish = { { port = 8080, to = last, to_port = 80 } },
+      }):up()
+      for _, family in ipairs { "inet", "inet6" } do
+        local server = lab[last]:call(function()
+          local listener = assert(family == "inet" and socket.tcp4() or socket.tcp6())
+          listener:setoption("reuseaddr", true)
+          assert(listener:bind(family == "inet" and "*" or "::", 80))
+          assert(listener:listen(16))
+          return listener
+        end)
+        assert_reaches(lab, containers, family)
+        server:close()
+      end
+      assert.equal("", tostring(lab:diff()))
+    end)
+  end
 end)
 
 describe("NAT", function()

@@ -203,7 +203,6 @@ end
 local function go_back(state, old, new, before)
   drop_links(state, new, old)
   state.plan = old
-  mend.mend(state, { processes = false, nft = false }) -- the plan's links are there again
   mend.mend(state, { processes = false, want = function(step)
     return snapshot.want(before, step)
   end })

@@ -277,7 +277,7 @@ local function diff_node(state, step, want, opts, findings)
     findings.remedies[finding] = remedy
   end
   compare_links(want, have, add)
-  compare_rows("addr", want.addr, without_own(want, have), add)
+  compare_rows("addr", want.addr, opts.want and have.addr or without_own(want, have), add)
   compare_connected(want, have, add)
   compare_rows("route", want.route, have.route, add)
   if opts.links then

@@ -32,8 +32,19 @@ end
 
 -- One round; whether links were changed.
 local function fix(state, findings)
-  local lowest, changed = lowest_order(findings), false
-  for _, finding in ipairs(findings) do
+  local lowest, changed, place = lowest_order(findings), false, {}
+  local sorted = table.move(findings, 1, #findings, 1, {})
+  for i, finding in ipairs(findings) do
+    place[finding] = i
+  end
+  table.sort(sorted, function(a, b)
+    local x, y = findings.remedies[a].order, findings.remedies[b].order
+    if x ~= y then
+      return x < y
+    end
+    return place[a] < place[b]
+  end)
+  for _, finding in ipairs(sorted) do
     local r = findings.remedies[finding]
     if r.order == lowest or (lowest > remedies.FIRST and r.order < remedies.PROCESS) then
       changed = changed or r.order <= remedies.LINK

@@ -7,7 +7,7 @@ local up = require "netns.topology.up"
 
 local remedies = {}
 
-local SYSCTL, EXTRA, LOST, LINK, ADDR, ROUTE, QDISC, NFT, PROCESS = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local SYSCTL, EXTRA, LOST, LINK, ADDR, RULE, ROUTE, QDISC, NFT, PROCESS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 
 --- Up to this order only the lowest one is mended before looking again.
 remedies.FIRST = LINK
@@ -140,7 +140,8 @@ end
 
 -- Rows -----------------------------------------------------------------------------------------------------------
 
-local orders = { addr = ADDR, route = ROUTE, rule = ROUTE, neigh = ROUTE }
+-- Rules come before routes: gateways are looked up by them.
+local orders = { addr = ADDR, rule = RULE, route = ROUTE, neigh = ROUTE }
 
 -- What makes a row the one to delete, where that is less than all of it.
 local identity = {

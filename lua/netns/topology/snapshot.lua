@@ -41,14 +41,16 @@ function snapshot.props(row)
   return props
 end
 
--- What makes a link that is none of the plan's again.
+-- What makes a link that is none of the plan's again; what it is to have besides is set when all are there.
 local function maker(all, spaces, name, row)
   return function(_, ns)
-    local args = {}
+    local args = { name = row.name, index = row.ifindex, link = row.link, address = row.address, mtu = row.mtu,
+      numtxqueues = row.numtxqueues, numrxqueues = row.numrxqueues, addrgenmode = "none" }
     for key, value in pairs(row) do
-      args[key] = value
+      if not kernel.volatile[key] and key ~= "bond_slave" and key ~= "vrf_slave" then
+        args[key] = value
+      end
     end
-    args.index = row.ifindex
     local other, far = ends.far(spaces, all.links, name, row)
     if far then
       args.peer = { name = far.name, index = far.ifindex, address = far.address, mtu = far.mtu, netns = spaces[other] }
