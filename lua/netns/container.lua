@@ -98,14 +98,14 @@ function readers.sandbox(path, id)
   return { id = id, netns = path }
 end
 
--- Where runtimes keep what: "*" stands for any name, "$NAME" for a variable of the environment.
+-- Where runtimes keep what: "*" stands for any (part of a) name, "$NAME" for a variable of the environment.
 local places = {
   { runtime = "crun", roots = { "/run/crun", "$XDG_RUNTIME_DIR/crun", "/run/user/*/crun" } },
   { runtime = "runc", roots = { "/run/runc", "$XDG_RUNTIME_DIR/runc", "/run/user/*/runc",
     "/run/docker/runtime-runc/moby", "/run/containerd/runc/*" } },
   { runtime = "docker", roots = { "/var/lib/docker/containers" } },
-  { runtime = "storage", roots = { "/var/lib/containers/storage/overlay-containers",
-    "$HOME/.local/share/containers/storage/overlay-containers" } },
+  { runtime = "storage", roots = { "/var/lib/containers/storage/*-containers",
+    "$HOME/.local/share/containers/storage/*-containers" } },
   { runtime = "containerd", roots = { "/run/containerd/io.containerd.runtime.v2.task/*" } },
   { runtime = "sandbox", roots = { "/run/netns", "/run/docker/netns" } },
 }
@@ -125,13 +125,13 @@ local function expand(pattern)
   if unset then
     return {}
   end
-  local before, after = path:match "^(.*)/%*(.*)$"
+  local before, part, after = path:match "^(.*)/([^/]*%*[^/]*)(.*)$"
   if not before then
     return { path }
   end
-  local found = {}
+  local found, fits = {}, "^" .. part:gsub("[^%w*]", "%%%0"):gsub("%*", ".*") .. "$"
   for _, name in ipairs(core.directory(before) or {}) do
-    found[#found + 1] = before .. "/" .. name .. after
+    found[#found + 1] = name:find(fits) and before .. "/" .. name .. after or nil
   end
   table.sort(found)
   return found
