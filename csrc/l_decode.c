@@ -118,7 +118,7 @@ static void add_options(struct l_decoder *d, int ifindex)
     lua_getfield(L, -1, "type");
     wireguard = lua_type(L, -1) == LUA_TSTRING && !strcmp(lua_tostring(L, -1), "wireguard");
     lua_pop(L, 1);
-    if (wireguard && ifindex > 0)
+    if (wireguard && ifindex > 0 && (!d->only || l_wireguard_knows(d->only)))
         l_wireguard_decode(d, ifindex);
 }
 

@@ -49,8 +49,8 @@ static int raise_fault(struct l_op *op, struct rtnl_fault *f)
     return l_op_raise(op);
 }
 
-/* Push the table of all that the kernel says now. */
-static void fetch(lua_State *L, struct l_link *link)
+/* Push the table of all that the kernel says now; only: the key that is wanted of it, or NULL. */
+static void fetch(lua_State *L, struct l_link *link, const char *only)
 {
     struct l_noun n = noun_of(link);
     struct bytes *reply = l_bytes(L);
@@ -63,13 +63,14 @@ static void fetch(lua_State *L, struct l_link *link)
         raise_fault(&op, &f);
     l_decoder_begin(&d, L, link->ns);
     d.dec.stats = true;
+    d.only = only;
     l_decode(&d, &noun_link, (struct nlmsghdr *)reply->data);
 }
 
 /* link:get(): everything as one table. */
 static int l_link_get(lua_State *L)
 {
-    fetch(L, check_link(L, 1));
+    fetch(L, check_link(L, 1), NULL);
     return 1;
 }
 
@@ -282,7 +283,7 @@ static int l_link__index(lua_State *L)
     noun = l_noun_by_name(key);
     if (noun && noun != &noun_link && codec_row_of(noun->schema, "dev"))
         return push_noun(L, link, noun);
-    fetch(L, check_link(L, 1));
+    fetch(L, check_link(L, 1), key);
     lua_getfield(L, -1, key);
     return 1;
 }

@@ -84,6 +84,7 @@ struct bytes *l_bytes(lua_State *L);
 struct l_decoder {
     struct codec_dec dec;
     struct l_ns *ns;
+    const char *only; /* the one key that is asked for, NULL: all */
     int devs, misses;
 };
 void l_decoder_begin(struct l_decoder *d, lua_State *L, struct l_ns *ns);
@@ -113,6 +114,8 @@ int l_tun_add(struct l_op *op, int idx, bool *made);
 int l_wireguard_encode(struct l_op *op, int idx, int ifindex, const char *name, struct bytes **out);
 /* Send them. 0 or -errno with op->e filled. */
 int l_wireguard_send(struct l_op *op, int idx, int ifindex, struct bytes *messages);
+/* Is the key one of WireGuard's? */
+bool l_wireguard_knows(const char *key);
 /* Add the options to the link's table at the top. */
 void l_wireguard_decode(struct l_decoder *d, int ifindex);
 

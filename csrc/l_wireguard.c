@@ -180,13 +180,18 @@ static int encode_peers(struct pieces *p, int idx)
     return err;
 }
 
+bool l_wireguard_knows(const char *key)
+{
+    return codec_row_of(&wireguard_schema, key) != NULL;
+}
+
 /* Has the table a key that is a WireGuard device's, and not every link's? */
 static bool has_options(lua_State *L, int idx)
 {
     for (lua_pushnil(L); lua_next(L, idx); lua_pop(L, 1)) {
         const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
 
-        if (codec_row_of(&wireguard_schema, key) && !codec_row_of(noun_link.schema, key)) {
+        if (l_wireguard_knows(key) && !codec_row_of(noun_link.schema, key)) {
             lua_pop(L, 2);
             return true;
         }

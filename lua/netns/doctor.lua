@@ -151,7 +151,8 @@ local vital = {
   link = { veth = true, bridge = true }, nft = { tables = true }, route = { multipath = true },
 }
 
-local names = { link = "kinds of link", qdisc = "queueing disciplines", nft = "parts of nftables",
+local names = { link = "kinds of link", qdisc = "queueing disciplines", filter = "filters of traffic",
+  action = "actions of filters", nft = "parts of nftables",
   route = "parts of routing", bridge = "parts of bridges" }
 
 -- One finding for each area; netns.features() has the reasons.

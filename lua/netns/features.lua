@@ -91,6 +91,39 @@ local function qdiscs()
   return found
 end
 
+-- A filter that is tried on what arrives at p0.
+local function filter(options)
+  return function(ns)
+    pair(ns)
+    ns.qdisc:add { dev = "p0", kind = "clsact" }
+    ns.filter:add(with({ dev = "p0", parent = "ingress", pref = 1 }, options))
+  end
+end
+
+local filters = {
+  matchall = filter { kind = "matchall", action = "drop" },
+  flower = filter { kind = "flower", protocol = "ip", ip_proto = "tcp", dst_port = 80, action = "drop" },
+  u32 = filter { kind = "u32", protocol = "ip", match = "ip dst 10.0.0.1/32", action = "drop" },
+  fw = filter { kind = "fw", handle = 1, action = "drop" },
+  basic = filter { kind = "basic", action = "drop" },
+}
+
+-- By u32, which kernels have more often than matchall.
+local function action(options)
+  return filter { kind = "u32", protocol = "ip", match = "ip dst 10.0.0.1/32", actions = { options } }
+end
+
+local actions = {
+  gact = action { kind = "gact", control = "drop" },
+  mirred = action { kind = "mirred", action = "mirror", dev = "p1" },
+  police = action { kind = "police", rate = "1mbit", burst = "10k", control = "drop" },
+  skbedit = action { kind = "skbedit", mark = 4 },
+  vlan = action { kind = "vlan", action = "push", id = 5 },
+  nat = action { kind = "nat", old = "10.0.0.1", new = "192.0.2.7" },
+  csum = action { kind = "csum", ip4h = true },
+  pedit = action { kind = "pedit", munge = { "ip ttl set 9" } },
+}
+
 local function nft(text)
   return function(ns)
     ns.nft:run(text)
@@ -178,6 +211,8 @@ local bridging = {
 local areas = {
   { "link", function() return links end },
   { "qdisc", qdiscs },
+  { "filter", function() return filters end },
+  { "action", function() return actions end },
   { "nft", function() return firewall end },
   { "route", function() return routing end },
   { "bridge", function() return bridging end },
@@ -258,7 +293,8 @@ end
 
 --- What this kernel can do.
 -- Prints as a page. It takes a tenth of a second or two, and the right to make namespaces.
--- @tparam[opt] string ... areas to look at: "link", "qdisc", "nft", "route", "bridge" (all, unless given)
+-- @tparam[opt] string ... areas to look at: "link", "qdisc", "filter", "action", "nft", "route", "bridge" (all, unless
+--   given)
 -- @treturn table a table of booleans for each area, by name (`link.vlan`, `qdisc.netem`, `nft.flowtable`,
 --   `route.mpls`, `route.ipsec`, `bridge.vlan_filtering` ...), and `missing`, a list of `{ area =, name =, why = }`
 --   where `why` is what the kernel said
@@ -272,7 +308,7 @@ function features.features(...)
       known = known or area[1] == name
     end
     if not known then
-      check.refuse('features: there is no area %s: it is "link", "qdisc", "nft", "route" or "bridge"', check.show(name))
+      check.refuse('features: there is no area %s; there are link, qdisc, filter, action, nft, route and bridge', check.show(name))
     end
     wanted[name] = true
   end
