@@ -9,7 +9,8 @@ local trials = require "spec.fault.trials"
 local words = { ... }
 local SECONDS = 200 -- for one
 -- tens of thousands of allocations, each after a full collection: minutes
-local slow = { ["netns.help"] = true, ["netns.compare"] = true, ["Namespace.dump"] = true }
+local slow = { ["netns.help"] = true, ["netns.compare"] = true, ["Namespace.dump"] = true,
+  ["Namespace.counters"] = true, ["Namespace.drops"] = true }
 
 local function chosen(name)
   for _, word in ipairs(words) do
