@@ -21,9 +21,7 @@
 #define PREF     HDR(tcm_info)
 #endif
 
-/* Rows
- * -----------------------------------------------------------------------------------------------
- */
+/* Rows --------------------------------------------------------------------------------------- */
 
 static const struct codec_name ethertypes[] = {
     {ETH_P_ALL, "all"},           {ETH_P_IP, "ip"},
@@ -126,7 +124,7 @@ static const struct codec_row filter_rows[] = {
     ENUM("protocol", PROTOCOL, 2, &tc_ethertypes, .flags = ROW_HDR | ROW_BE | ROW_NZ),
     U16("pref", PREF, .min = 1, .flags = ROW_HDR | ROW_NZ),
     CUSTOM("handle", HDR(tcm_handle), &handle_row, .size = 4, .flags = ROW_HDR),
-    STR("kind", TCA_KIND, 15),
+    TC_KIND(filter),
     U32("chain", TCA_CHAIN, .flags = ROW_NZ),
     CUSTOM("stats", TCA_STATS2, &tc_stats_row, .flags = ROW_RO), /* those that tell: of their actions */
 };
@@ -162,8 +160,7 @@ static const struct tc_form filters[] = {
 const struct tc_forms tc_filters = {"filter", "flower", filters, ARRAY_LEN(filters)};
 // clang-format on
 
-/* The noun
- * --------------------------------------------------------------------------------------------- */
+/* The noun ----------------------------------------------------------------------------------- */
 
 static int filter_prepare(struct codec_enc *enc, int idx)
 {

@@ -11,8 +11,7 @@
 
 #define F(attr) TCA_FLOWER_KEY_##attr
 
-/* Values with a mask
- * ----------------------------------------------------------------------------------------- */
+/* Values with a mask ------------------------------------------------------------------------- */
 
 /* The attribute of the mask, at the level that is decoded. */
 static struct nlattr *mask_of(struct codec_dec *dec, int type, int len)
@@ -378,9 +377,7 @@ static void decode_arp_op(struct codec_dec *dec, const struct codec_row *row, st
 }
 static const struct codec_custom arp_op = {encode_arp_op, decode_arp_op};
 
-/* Rows
- * ---------------------------------------------------------------------------------------------------------
- */
+/* Rows --------------------------------------------------------------------------------------- */
 
 // clang-format off
 #define MASKED(k, a, n, ...) CUSTOM(k, F(a), &masked, .size = n, .mask = F(a ## _MASK), ##__VA_ARGS__)

@@ -12,7 +12,7 @@
 #define STRUCT(title, table, type, first) \
     {.name = title, .rows = table, .count = ARRAY_LEN(table), .header = sizeof(struct type), .initial = first}
 
-/* Queues for each flow -------------------------------------------------------------------------- */
+/* Queues for each flow ----------------------------------------------------------------------- */
 
 static const struct codec_row fq_codel_rows[] = {
     U32("limit", TCA_FQ_CODEL_LIMIT),
@@ -85,7 +85,7 @@ static const struct codec_row hhf_rows[] = {
 };
 static struct codec_schema hhf_schema = SCHEMA("qdisc hhf", hhf_rows, 0);
 
-/* One queue, whose length is watched ---------------------------------------------------------------- */
+/* One queue, whose length is watched --------------------------------------------------------- */
 
 static const struct codec_row codel_rows[] = {
     U32("limit", TCA_CODEL_LIMIT),
@@ -134,7 +134,7 @@ static struct codec_schema sfb_schema = STRUCT("qdisc sfb parms", sfb_rows, tc_s
 static const struct codec_row sfb_nest_rows[] = {INLINE(TCA_SFB_PARMS, &sfb_schema)};
 static struct codec_schema sfb_nest_schema = SCHEMA("qdisc sfb", sfb_nest_rows, 0);
 
-/* Bands and classes ---------------------------------------------------------------------------------- */
+/* Bands and classes -------------------------------------------------------------------------- */
 
 static const struct codec_row ets_rows[] = {
     U8("bands", TCA_ETS_NBANDS, .min = 1, .max = TCQ_ETS_MAX_BANDS),

@@ -178,8 +178,7 @@ int choke_pack(struct codec_enc *enc, void *fields, void *lead)
     return err ? err : put_red(enc, f, f->flags, types);
 }
 
-/* Stochastic fairness
- * ------------------------------------------------------------------------------ */
+/* Stochastic fairness ------------------------------------------------------------------------ */
 
 /* What a new sfq has; whoever gives this limit gets one flow less. */
 #define SFQ_LIMIT 127

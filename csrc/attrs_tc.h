@@ -78,7 +78,14 @@ void tc_device_filter(const struct nlmsghdr *filter, struct codec_msg *request);
 extern const struct codec_custom tc_stats_row;
 
 /* What becomes of packets, and a list of actions: attrs_action.c */
+#define TC_CONTROL_UNSET INT32_MAX /* no control was given */
 extern const struct codec_custom tc_control_row, tc_actions_row, tc_action_row;
+
+/* The options of a kind, which finish and decoded deal with: a row for extended acks. */
+extern const struct codec_custom_nest tc_qdisc_options, tc_class_options, tc_filter_options;
+#define TC_KIND(noun)                                                                              \
+    CUSTOM("kind", TCA_OPTIONS, &tc_##noun##_options, .flags = ROW_RO | ROW_INSIDE),               \
+        STR("kind", TCA_KIND, 15)
 
 /* Shared rows: attrs_tc_rows.c -------------------------------------------------------------------
  */
@@ -120,8 +127,7 @@ extern const struct codec_names tc_linklayers;
 #define CODEL_TIME(k, a, ...) COARSE_TIME(k, a, 1024, ##__VA_ARGS__) /* codel's unit */
 #define PIE_TIME(k, a, ...)   COARSE_TIME(k, a, 64, ##__VA_ARGS__)   /* the scheduler's tick */
 
-/* Kinds: schemas, pack and unpack
- * ------------------------------------------------------------------ */
+/* Kinds: schemas, pack and unpack ------------------------------------------------------------ */
 
 extern struct codec_schema tc_stats_schema, netem_schema, tbf_schema, htb_schema, htb_class_schema,
     hfsc_schema, hfsc_class_schema, hfsc_curve_schema, red_schema, choke_schema, sfq_schema,

@@ -85,8 +85,7 @@ static const struct codec_name linklayers[] = {{TC_LINKLAYER_ETHERNET, "ethernet
                                                {TC_LINKLAYER_ATM, "atm"}};
 const struct codec_names tc_linklayers = NAMES("a link layer", linklayers);
 
-/* Lists of numbers
- * --------------------------------------------------------------------------------- */
+/* Lists of numbers --------------------------------------------------------------------------- */
 
 /* Call put(enc, row, i, value) for each number of the list at the top, of at most `most`. */
 static int each_number(struct codec_enc *enc, const struct codec_row *row, int most,
@@ -190,8 +189,7 @@ static void decode_log2(struct codec_dec *dec, const struct codec_row *row, stru
 }
 const struct codec_custom tc_log2 = {encode_log2, decode_log2};
 
-/* Probabilities of which 2^32 is one
- * ------------------------------------------------------------------ */
+/* Probabilities of which 2^32 is one --------------------------------------------------------- */
 
 uint32_t tc_probability(double share)
 {
@@ -239,8 +237,7 @@ static void decode_probability(struct codec_dec *dec, const struct codec_row *ro
 }
 const struct codec_custom tc_probability_row = {encode_probability, decode_probability};
 
-/* Bytes in hexadecimal, for what is handed on as it is
- * --------------------------------------------------- */
+/* Bytes in hexadecimal, for what is handed on as it is --------------------------------------- */
 
 static int encode_raw(struct codec_enc *enc, const struct codec_row *row)
 {
@@ -277,8 +274,7 @@ static void decode_raw(struct codec_dec *dec, const struct codec_row *row, struc
 }
 const struct codec_custom tc_raw = {encode_raw, decode_raw};
 
-/* A class in an attribute: "1:10"
- * ------------------------------------------------------------------------ */
+/* A class in an attribute: "1:10" ------------------------------------------------------------ */
 
 static int encode_classid(struct codec_enc *enc, const struct codec_row *row)
 {

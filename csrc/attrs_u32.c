@@ -11,9 +11,7 @@
 #define KEYS_MAX   128
 #define FIRST_OWN  0x800 /* hash tables from here on are the kernel's */
 
-/* Handles
- * ------------------------------------------------------------------------------------------------
- */
+/* Handles ------------------------------------------------------------------------------------ */
 
 bool u32_parse_handle(const char *text, uint32_t *handle)
 {
@@ -73,8 +71,7 @@ static void decode_table_id(struct codec_dec *dec, const struct codec_row *row, 
 }
 static const struct codec_custom table_id = {encode_table_id, decode_table_id};
 
-/* What is compared
- * ----------------------------------------------------------------------------------------- */
+/* What is compared --------------------------------------------------------------------------- */
 
 // clang-format off
 #define KEY(field) TC_OFF(tc_u32_key, field)

@@ -9,8 +9,9 @@
 #include "l_rtnl.h"
 
 static const struct noun *const nouns[] = {
-    &noun_link, &noun_addr, &noun_route, &noun_rule,  &noun_neigh,      &noun_nexthop,    &noun_fdb,
-    &noun_vlan, &noun_mdb,  &noun_qdisc, &noun_class, &noun_filter, &noun_xfrm_state, &noun_xfrm_policy};
+    &noun_link,    &noun_addr,   &noun_route,      &noun_rule,       &noun_neigh,
+    &noun_nexthop, &noun_fdb,    &noun_vlan,       &noun_mdb,        &noun_qdisc,
+    &noun_class,   &noun_filter, &noun_xfrm_state, &noun_xfrm_policy};
 
 const struct noun *l_noun_by_name(const char *name)
 {

@@ -5,8 +5,8 @@
 #include "l_core.h"
 #include "units.h"
 
-/* core.units("rate", "10mbit"): in seconds, bit/s, bytes or a share of one; a number as it is; nil for
- * what is none, or negative. */
+/* core.units("rate", "10mbit"): in seconds, bit/s, bytes or a share of one; a number as it is; nil
+ * for what is none, or negative. */
 static int l_units(lua_State *L)
 {
     static const char *const kinds[] = {"time", "rate", "size", "share", NULL};

@@ -80,7 +80,16 @@ wg set wireguard0 listen-port 7 peer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA
   allowed-ips 10.0.0.0/8,fd00::/8
 tc qdisc add dev e0 root handle 1: htb default 1; tc class add dev e0 parent 1: classid 1:1 htb rate 1mbit
 tc filter add dev e0 parent 1: protocol ip flower ip_proto tcp dst_port 80 classid 1:1 action drop
-tc qdisc add dev p0 root netem delay 10ms 1ms loss 1% rate 1mbit; tc qdisc add dev p0 clsact]]
+tc qdisc add dev p0 root netem delay 10ms 1ms loss 1% rate 1mbit; tc qdisc add dev p0 clsact
+tc filter add dev p0 ingress protocol ip u32 match ip dst 10.0.0.1/32 action mirred egress mirror dev e0 action pass
+tc filter add dev p0 ingress matchall action police rate 1mbit burst 10k drop
+tc filter add dev p0 egress protocol ip flower ip_proto udp src_port 100-200 ip_flags frag ct_state +trk action drop
+tc filter add dev p0 egress matchall action pedit ex munge ip ttl set 9 pipe action vlan push id 5
+tc filter add dev p0 egress basic match 'meta(priority eq 0)' action nat ingress 10.0.0.1/32 10.0.0.2
+i=0; for q in "tbf rate 1mbit burst 10k latency 9ms" "red limit 400000 avpkt 1000" "cake bandwidth 1mbit" fq fq_codel
+sfq prio "ets bands 4 strict 2 quanta 1000 2000" "hfsc default 1" "netem loss gemodel 1% slot 1ms 2ms"; do
+  i=$((i + 1)); ip link add q$i type veth peer name r$i; ip link set q$i up; tc qdisc add dev q$i root handle 9: $q
+done; tc class add dev q9 parent 9: classid 9:1 hfsc sc rate 1mbit]]
 
 local nouns = {}
 for name, make in pairs(core.properties) do
