@@ -57,7 +57,7 @@ static int describe(struct capture_source *s, int nsfd, const char *dev, unsigne
     unsigned hardware;
 
     if (any < 0)
-        return any;
+        return nserr_sys(e, -any, "capture", "%s", s->name);
     if (strlen(dev) >= sizeof(ifr.ifr_name))
         return nserr_sys(e, ENODEV, "capture", "%s", s->name);
     strcpy(ifr.ifr_name, dev);
@@ -90,11 +90,7 @@ int capture_socket(struct capture_source *s, int nsfd, const char *dev, unsigned
     s->fd =
         nsfd_socket(nsfd, AF_PACKET,
                     (s->first == PACKET_ETHERNET ? SOCK_RAW : SOCK_DGRAM) | SOCK_NONBLOCK, 0, e);
-    if (s->fd < 0) {
-        nserr_context(e, "capture", s->name, NULL);
-        return s->fd;
-    }
-    return 0;
+    return s->fd >= 0 ? 0 : nserr_sys(e, -s->fd, "capture", "%s", s->name);
 }
 
 /* Time stamps -------------------------------------------------------------------------------- */

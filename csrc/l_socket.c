@@ -134,7 +134,7 @@ static int l_socket_new(lua_State *L)
     snprintf(s->label, sizeof(s->label), "%s", ns->label);
     s->fd = nsfd_socket(ns->fd, family, type | SOCK_NONBLOCK, 0, &e);
     if (s->fd < 0) {
-        nserr_context(&e, op, NULL, ns->label);
+        describe(&e, s, -s->fd, local.family ? &local : &peer);
         return l_raise(L, &e);
     }
     code = prepare(s->fd, family, dev, both);

@@ -137,8 +137,8 @@ end
 
 --- Capture the packets of every link of the lab's hosts and routers, in the order of time. See `netns.capture`.
 -- @function Lab:capture
--- @tparam[opt] table opts as for `link:capture` (`file`, `filter`, `snaplen` ...), and `nodes`: the nodes, or their names,
---   whose links are heard (default: all but switches)
+-- @tparam[opt] table opts as for `link:capture` (`file`, `filter`, `snaplen` ...), and `nodes`: the nodes, or their
+--   names, whose links are heard (default: all but switches)
 -- @treturn Capture to be closed
 -- @raise misuse; netns.Error
 -- @usage local cap <close> = lab:capture { filter = "icmp", file = "lab.pcapng" }
