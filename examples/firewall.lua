@@ -9,13 +9,16 @@ local socket = require "socket"
 local host <close> = netns.new()
 local guest <close> = netns.new()
 for _, ns in ipairs { host, guest } do
-  ns.sysctl["net.ipv6.conf.default.accept_dad"] = 0 -- addresses are ready at once
+  ns.sysctl["net.ipv6.conf.default.accept_dad"] = 0 -- nobody looks for duplicates of addresses
 end
 host.link:add { name = "eth0", type = "veth", up = true, peer = { name = "eth0", netns = guest, up = true } }
 host.addr:add { address = "10.0.0.1/24", dev = "eth0" }
 host.addr:add { address = "fd00::1/64", dev = "eth0" }
 guest.addr:add { address = "10.0.0.2/24", dev = "eth0" }
 guest.addr:add { address = "fd00::2/64", dev = "eth0" }
+for _, ns in ipairs { host, guest } do
+  ns:wait { dad_done = true } -- and still the kernel takes a moment until an IPv6 address is its own
+end
 
 -- One commit: either the whole firewall stands, or nothing of it.
 local friends, hello, refused

@@ -12,7 +12,7 @@ local guest <close> = netns.new()
 local router <close> = netns.new()
 local world <close> = netns.new()
 for _, ns in ipairs { guest, router, world } do
-  ns.sysctl["net.ipv6.conf.default.accept_dad"] = 0 -- addresses are ready at once
+  ns.sysctl["net.ipv6.conf.default.accept_dad"] = 0 -- nobody looks for duplicates of addresses
 end
 router.sysctl["net.ipv4.ip_forward"] = 1
 router.sysctl["net.ipv6.conf.all.forwarding"] = 1
@@ -26,6 +26,9 @@ local function connect(name, host, ours, theirs)
 end
 connect("in0", guest, { "10.0.0.1/24", "fd00::1/64" }, { "10.0.0.2/24", "fd00::2/64" })
 connect("out0", world, { "192.0.2.1/24", "2001:db8::1/64" }, { "192.0.2.9/24", "2001:db8::9/64" })
+for _, ns in ipairs { guest, router, world } do
+  ns:wait { dad_done = true } -- and still the kernel takes a moment until an IPv6 address is its own
+end
 guest.route:add { dst = "default", via = "10.0.0.1" }
 guest.route:add { dst = "default", via = "fd00::1" }
 
