@@ -2,6 +2,7 @@
 require("spec.support.leaks").gate()
 teardown(require("netns.core").nft_stop)
 local core = require "netns.core"
+local features = require "spec.support.features"
 local netns = require "netns"
 local sh = require "spec.support.sh"
 local topology = require "netns.topology"
@@ -23,7 +24,8 @@ end
 -- What differs by nature between two networks that are the same.
 local volatile = { "neigh", "link.address", "link.ifindex", "link.link_netnsid", "link.carrier_up_count",
   "link.carrier_down_count", "link.link_index", "link.permaddr", "addr.label", "link.broadcast",
-  "fdb", "mdb", "link.fdb_n_learned", "link.bridge_id", "link.root_id", "link.bridge_slave", "link.operstate" }
+  "fdb", "mdb", "link.fdb_n_learned", "link.bridge_id", "link.root_id", "link.bridge_slave", "link.operstate",
+  "qdisc.handle", "qdisc.seed" }
 
 -- Everything about a namespace, once it is settled, but for addresses that are made of random ones.
 local function dump_of(ns)
@@ -131,6 +133,29 @@ describe("netns.trace", function()
     end
   end)
 
+  it("shows impairments, and networks of every kind of link", function()
+    features.need("netem", "bridge-vlan", "wireguard", "vxlan")
+    local a, b
+    local lines = traced(function()
+      a, b = netns.new "one", netns.new "two"
+      local eth0 = a.link:add { name = "eth0", type = "veth", up = true,
+        peer = { name = "eth0", netns = b, up = true } }
+      eth0:impair { delay = "10ms", loss = "1%", direction = "egress" }
+      b.qdisc:replace { dev = "eth0", handle = "7:", kind = "tbf", rate = "1mbit", burst = "10k", latency = "50ms" }
+      a.link:add { name = "br0", type = "bridge", vlan_filtering = true, up = true, addrgenmode = "none" }
+      a.link:add { name = "vx0", type = "vxlan", id = 7, dstport = 4789, ["local"] = "10.0.0.1", master = "br0" }
+      a.vlan:add { dev = "vx0", vid = 10, pvid = true, untagged = true }
+      a.link:get("br0"):set { ageing_time = 1000 }
+      a.fdb:add { dev = "vx0", lladdr = "02:00:00:00:00:05", dst = "10.0.0.2" }
+      a.link:add { name = "wg0", type = "wireguard", private_key = netns.wireguard.genkey(), listen_port = 5000,
+        peers = { { public_key = netns.wireguard.pubkey(netns.wireguard.genkey()), allowed_ips = { "10.9.0.0/16" } } } }
+    end)
+    local dumps = { one = dump_of(a), two = dump_of(b) }
+    a:close()
+    b:close()
+    replays(lines, dumps)
+  end)
+
   it("shows what is asked by hand, and nothing of what the library asks for itself", function()
     local ns <close> = netns.new "asked"
     local lines = traced(function()
@@ -143,7 +168,38 @@ describe("netns.trace", function()
       ns:wait { link = "lo" }
     end)
     assert.same({ "ip -n asked link show", "ip -n asked link show dev lo", "ip -n asked addr show dev lo",
-      "ip -n asked rule show" }, lines)
+      "ip -4 -n asked rule show", "ip -6 -n asked rule show" }, lines)
+  end)
+
+  it("shows lists and flushes of both families, as commands that work", function()
+    local ns <close> = netns.new "asked"
+    ns.link:add { name = "d0", type = "veth", up = true, peer = { name = "d1", up = true } }
+    local function fill()
+      ns.addr:replace { dev = "d0", address = "10.0.0.1/24" }
+      ns.addr:replace { dev = "d0", address = "fd00::1/64", nodad = true }
+      ns.route:replace { dst = "10.9.0.0/16", type = "blackhole" }
+      ns.route:replace { dst = "2001:db8::/32", type = "blackhole" }
+      ns.neigh:replace { dst = "10.0.0.9", dev = "d0", lladdr = "02:00:00:00:00:09" }
+    end
+    local function left()
+      return { #ns.addr:list { scope = "global" }, #ns.route:list { type = "blackhole" }, #ns.neigh:list() }
+    end
+    fill()
+    local lines = traced(function()
+      ns.addr:list { address = "10.0.0.1/24" }
+      ns.addr:list { family = "inet6" }
+      ns.route:list { dst = "10.9.0.0/16" }
+      ns.route:list { table = "all" }
+      ns.neigh:list { dev = "d0" }
+      ns.nexthop:list()
+      ns.addr:flush { dev = "d0", scope = "global" }
+      ns.route:flush()
+      ns.neigh:flush { dst = "10.0.0.9", dev = "d0" }
+    end)
+    assert.same({ 0, 0, 0 }, left())
+    fill()
+    sh.run({ "sh", "-es" }, { stdin = table.concat(lines, "\n") })
+    assert.same({ 0, 0, 0 }, left())
   end)
 
   it("shows what failed as comments, and raises the same as without it", function()

@@ -195,15 +195,24 @@ local function put_wireguard(out, ctx, name, args)
   end, name, args), 1, 100, #out + 1, out)
 end
 
+local born_with_mode = { addrgenmode = true }
+for key in pairs(born_with) do
+  born_with_mode[key] = true
+end
+
 local function is_port(args)
   return args.bridge_slave and "bridge_slave" or args.bond_slave and "bond_slave"
 end
 
--- What a link that was made still needs.
+-- What a link that was made still needs. How it makes addresses is said before it goes up: in one message the kernel
+-- looks at the flags first.
 local function finish(out, ctx, name, args)
+  if args.addrgenmode and args.up then
+    out[#out + 1] = text.line { "ip", table.unpack(ctx.n("link", "set", name, "addrgenmode", args.addrgenmode)) }
+  end
   local set = { "ip", table.unpack(ctx.n("link", "set", name)) }
   local bare = #set
-  put_changes(set, args, born_with)
+  put_changes(set, args, args.up and born_with_mode or born_with)
   if #set > bare then
     out[#out + 1] = text.line(set)
   end

@@ -22,6 +22,17 @@ local function family_word(args, keys)
   end
 end
 
+local function copy(args, changes)
+  local result = {}
+  for key, value in pairs(args) do
+    result[key] = value
+  end
+  for key, value in pairs(changes) do
+    result[key] = value
+  end
+  return result
+end
+
 local function command(ctx, family, ...)
   local words = { "ip" }
   text.put(words, family)
@@ -30,6 +41,8 @@ local function command(ctx, family, ...)
   end
   return words
 end
+
+-- Not said: `proto`, which ip(8) has no word for before 2023.
 
 -- Addresses --------------------------------------------------------------------------------------------------------
 
@@ -49,10 +62,40 @@ local addr_rows = text.rows [[
   noprefixroute flag
   autojoin      flag
   optimistic    flag
-  proto         value
 ]]
 
+-- Verbs whose words are a filter.
+local filtering = { show = true, flush = true }
+
+local addr_filters = text.rows [[
+  dev        value
+  scope      value
+  label      value
+  dynamic    flag
+  tentative  flag
+  deprecated flag
+]]
+
+-- `ip addr show` and `flush` take an address as "to", and to flush is to say what.
+local function addr_filter(ctx, verb, args)
+  local commands = {}
+  local to = args.address and args.address:match "^[^/]+"
+  local nothing = verb == "flush" and next(args) == nil
+  for _, family in ipairs(nothing and { "-4", "-6" } or { family_word(args, {}) or false }) do
+    local words = command(ctx, family or nil, "addr", verb)
+    if to or nothing then
+      text.put(words, "to", to or family == "-6" and "::/0" or "0.0.0.0/0")
+    end
+    text.fields(words, addr_filters, args)
+    commands[#commands + 1] = text.line(words)
+  end
+  return commands
+end
+
 function net.addr(ctx, verb, args)
+  if filtering[verb] then
+    return addr_filter(ctx, verb, args)
+  end
   local words = { "ip", table.unpack(ctx.n("addr", verb, args.address)) }
   text.fields(words, addr_rows, args)
   return { text.line(words) }
@@ -176,17 +219,6 @@ local function via_of(via, family)
   return type(via) == "string" and is_six(via) and not via:find "^inet" and not six and "inet6 " .. via or via
 end
 
-local function copy(args, changes)
-  local result = {}
-  for key, value in pairs(args) do
-    result[key] = value
-  end
-  for key, value in pairs(changes) do
-    result[key] = value
-  end
-  return result
-end
-
 local function put_hops(words, hops, family)
   for _, hop in ipairs(hops) do
     text.put(words, "nexthop")
@@ -207,13 +239,37 @@ local function route_family(args)
   return is_six(args.via or (hops[1] or {}).via) and "-6" or nil
 end
 
+-- Do addresses among the words tell the family?
+local function tells_family(args)
+  for _, key in ipairs { "dst", "from", "to", "src", "via" } do
+    if type(args[key]) == "string" and args[key]:find "%x[.:]" then
+      return true
+    end
+  end
+  return args.family ~= nil
+end
+
+-- Lists are of both families, where iproute2's are of one.
+local function both_families(maker, ctx, verb, args)
+  local commands = {}
+  for _, family in ipairs { "inet", "inet6" } do
+    commands[#commands + 1] = maker(ctx, verb, copy(args, { family = family }))[1]
+  end
+  return commands
+end
+
 function net.route(ctx, verb, args)
   local family = route_family(args)
+  if filtering[verb] and not tells_family(args) then
+    return both_families(net.route, ctx, verb, args)
+  elseif verb == "flush" and args.table == nil then
+    args = copy(args, { table = "main" })
+  end
   local words = command(ctx, family, "route", verb)
   if args.type and args.type ~= "unicast" then
     text.put(words, args.type)
   end
-  text.put(words, args.dst or verb ~= "show" and verb ~= "flush" and "default" or nil)
+  text.put(words, args.dst or not filtering[verb] and "default" or nil)
   local late = args.encap and args.encap.type == "xfrm" -- iproute2 takes no word behind it
   if args.encap and not late then
     put_encap(words, args.encap)
@@ -260,7 +316,11 @@ local rule_rows = text.rows [[
 ]]
 
 function net.rule(ctx, verb, args)
-  local words = command(ctx, family_word(args, { "from", "to" }), "rule", verb)
+  local family = family_word(args, { "from", "to" })
+  if filtering[verb] and not tells_family(args) then
+    return both_families(net.rule, ctx, verb, args)
+  end
+  local words = command(ctx, family, "rule", verb)
   local mark = args.fwmask and args.fwmark and ("%s/%s"):format(args.fwmark, args.fwmask) or args.fwmark
   text.fields(words, rule_rows, copy(args, { fwmark = mark }))
   local action = args.action
@@ -287,6 +347,7 @@ function net.neigh(ctx, verb, args)
   local words = { "ip", table.unpack(ctx.n("neigh", verb)) }
   text.put(words, args.proxy and "proxy" or nil)
   text.put(words, args.dst)
+  text.put(words, verb == "flush" and next(args) == nil and "all" or nil)
   text.fields(words, neigh_rows, args)
   return { text.line(words) }
 end
