@@ -79,7 +79,7 @@ static void change_back(struct l_op *op, int before, int ifindex)
 
     memset(op->notes, 0, sizeof(op->notes));
     if (l_wireguard_encode(op, before, ifindex, NULL, &wireguard) == 0 && wireguard)
-        l_wireguard_send(op, before, ifindex, wireguard);
+        l_wireguard_send(op, before, op->n->ns, ifindex, wireguard);
     if (l_op_encode(op, before, RTM_NEWLINK, 0) == 0)
         rtnl_ack(l_op_session(op), l_op_message(op), NULL, &ignored);
     op->e = e;
@@ -110,7 +110,7 @@ int l_link_change(struct l_op *op, int idx, struct rtnl_fault *f)
     if (err)
         l_op_fault(op, idx, f);
     else if (wireguard)
-        err = l_wireguard_send(op, idx, ifindex, wireguard);
+        err = l_wireguard_send(op, idx, op->n->ns, ifindex, wireguard);
     if (err && ifindex)
         change_back(op, before, ifindex);
     return err;

@@ -64,11 +64,23 @@ static int send_one(struct l_op *op, int idx)
     return err == 0 ? 0 : l_op_fault(op, idx, &f);
 }
 
+/* Where the link that the table at idx describes is born. */
+static struct l_ns *birthplace(struct l_op *op, int idx)
+{
+    struct l_ns *ns = NULL;
+
+    if (codec_field(op->L, idx, "netns")) {
+        ns = luaL_testudata(op->L, -1, L_NAMESPACE);
+        lua_pop(op->L, 1);
+    }
+    return ns ? ns : op->n->ns;
+}
+
 /* The link was created, but not all of it: take it back. */
 static void undo_link(struct l_op *op, int idx)
 {
     struct nserr saved = op->e, e;
-    struct rtnl *s = l_session(op->L, op->n->ns, &e);
+    struct rtnl *s = l_session(op->L, birthplace(op, idx), &e);
     struct rtnl_fault ignored;
 
     op->enc.target = NULL;
@@ -122,16 +134,20 @@ static int add_tun(struct l_op *op, int idx)
 }
 
 /* The number of the link that was added by the table at idx: 0 where it has no name; or -errno. */
-static int added_index(struct l_op *op, int idx)
+static int added_index(struct l_op *op, int idx, struct l_ns *ns)
 {
     struct rtnl_fault f;
+    struct rtnl *s;
     int ifindex = 0;
 
     if (codec_field(op->L, idx, "index")) {
         ifindex = (int)lua_tointeger(op->L, -1);
         lua_pop(op->L, 1);
     } else if (codec_field(op->L, idx, "name")) {
-        ifindex = l_dev_index(l_op_session(op), lua_tostring(op->L, -1), &f);
+        s = l_session(op->L, ns, &op->e);
+        if (!s)
+            return op->e.code ? -op->e.code : -EINVAL;
+        ifindex = l_dev_index(s, lua_tostring(op->L, -1), &f);
         lua_pop(op->L, 1);
     }
     return ifindex < 0 ? l_op_fault(op, idx, &f) : ifindex;
@@ -139,9 +155,26 @@ static int added_index(struct l_op *op, int idx)
 
 static int add_wireguard(struct l_op *op, int idx, struct bytes *messages)
 {
-    int ifindex = added_index(op, idx);
+    struct l_ns *ns = birthplace(op, idx);
+    int ifindex = added_index(op, idx, ns);
 
-    return ifindex < 0 ? ifindex : l_wireguard_send(op, idx, ifindex, messages);
+    return ifindex < 0 ? ifindex : l_wireguard_send(op, idx, ns, ifindex, messages);
+}
+
+/* Is there a link of that name? */
+static bool is_there(struct l_op *op, int idx)
+{
+    struct rtnl_fault f;
+    struct nserr e;
+    struct rtnl *s = l_session(op->L, birthplace(op, idx), &e);
+    bool there = false;
+
+    if (s && codec_field(op->L, idx, "name")) {
+        there =
+            lua_type(op->L, -1) == LUA_TSTRING && l_dev_index(s, lua_tostring(op->L, -1), &f) > 0;
+        lua_pop(op->L, 1);
+    }
+    return there;
 }
 
 static int run(struct l_op *op, int idx, const struct verb *v)
@@ -149,6 +182,7 @@ static int run(struct l_op *op, int idx, const struct verb *v)
     const struct noun *noun = op->n->noun;
     struct bytes *wireguard = NULL;
     struct rtnl_fault f;
+    bool old = false;
     int err;
 
     if (noun == &noun_link && v->kind == CODEC_SET && !op->n->batch)
@@ -174,13 +208,15 @@ static int run(struct l_op *op, int idx, const struct verb *v)
             l_batch_note_link(op, idx);
         return err ? err : follow_up(op, idx, v);
     }
+    if (noun == &noun_link && v->kind == CODEC_ADD && !(v->flags & NLM_F_EXCL))
+        old = is_there(op, idx);
     err = send_one(op, idx);
     if (err)
         return err;
     err = follow_up(op, idx, v);
     if (!err && wireguard)
         err = add_wireguard(op, idx, wireguard);
-    if (err && noun == &noun_link)
+    if (err && noun == &noun_link && !old)
         undo_link(op, idx);
     return err;
 }
@@ -192,7 +228,7 @@ static int push_added_link(struct l_op *op, int idx)
 
     if (codec_field(op->L, idx, "netns"))
         return 0; /* it was born elsewhere */
-    ifindex = added_index(op, idx);
+    ifindex = added_index(op, idx, op->n->ns);
     if (ifindex < 0)
         return l_op_raise(op);
     lua_getiuservalue(op->L, 1, 1);

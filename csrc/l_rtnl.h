@@ -112,8 +112,9 @@ int l_tun_add(struct l_op *op, int idx, bool *made);
  * describes (ifindex or name: which, if it is there). Pushes *out's owner;
  * *out is NULL (and nothing pushed) where there are none. 0 or -errno with op->e filled. */
 int l_wireguard_encode(struct l_op *op, int idx, int ifindex, const char *name, struct bytes **out);
-/* Send them. 0 or -errno with op->e filled. */
-int l_wireguard_send(struct l_op *op, int idx, int ifindex, struct bytes *messages);
+/* Send them to the link, which is in ns. 0 or -errno with op->e filled. */
+int l_wireguard_send(struct l_op *op, int idx, struct l_ns *ns, int ifindex,
+                     struct bytes *messages);
 /* Is the key one of WireGuard's? */
 bool l_wireguard_knows(const char *key);
 /* Add the options to the link's table at the top. */

@@ -180,6 +180,17 @@ static int encode_peers(struct pieces *p, int idx)
     return err;
 }
 
+/* Peers that are not given go. */
+static void replace_peers(struct codec_enc *enc)
+{
+    struct nlattr *flags = codec_find(&enc->m, enc->level, WGDEVICE_A_FLAGS);
+    uint32_t *value =
+        flags ? nla_data(flags) : codec_put(&enc->m, WGDEVICE_A_FLAGS, NULL, sizeof(*value));
+
+    if (value)
+        *value |= WGDEVICE_F_REPLACE_PEERS;
+}
+
 bool l_wireguard_knows(const char *key)
 {
     return codec_row_of(&wireguard_schema, key) != NULL;
@@ -227,6 +238,8 @@ int l_wireguard_encode(struct l_op *op, int idx, int ifindex, const char *name, 
     p.out = *out = l_bytes(op->L);
     begin_piece(&p);
     err = codec_encode_known(&op->enc, idx, &wireguard_schema);
+    if (!err && !strcmp(op->name, "link replace"))
+        replace_peers(&op->enc);
     if (!err)
         err = encode_peers(&p, idx);
     explicit_bzero(p.key, sizeof(p.key));
@@ -250,9 +263,9 @@ static int fault(struct l_op *op, int idx, const struct nlmsghdr *h, const struc
     return -f->code;
 }
 
-int l_wireguard_send(struct l_op *op, int idx, int ifindex, struct bytes *messages)
+int l_wireguard_send(struct l_op *op, int idx, struct l_ns *ns, int ifindex, struct bytes *messages)
 {
-    struct rtnl *s = l_session_of(op->L, op->n->ns, NETLINK_GENERIC, &op->e);
+    struct rtnl *s = l_session_of(op->L, ns, NETLINK_GENERIC, &op->e);
     int left = (int)messages->len, family, err = 0;
     struct rtnl_fault f;
 

@@ -308,7 +308,8 @@ function features.features(...)
       known = known or area[1] == name
     end
     if not known then
-      check.refuse('features: there is no area %s; there are link, qdisc, filter, action, nft, route and bridge', check.show(name))
+      check.refuse("features: there is no area %s; there are link, qdisc, filter, action, nft, route and bridge",
+        check.show(name))
     end
     wanted[name] = true
   end

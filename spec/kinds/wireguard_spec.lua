@@ -235,6 +235,34 @@ describe("a WireGuard link", function()
     assert.is_nil(ns.link:get "wg1")
   end)
 
+  it("is replaced by what is described, and stays where that fails", function()
+    local wg = ns.link:add(everything())
+    local described = everything()
+    described.peers = { { public_key = keys(1)[1], allowed_ips = { "10.0.0.0/8" } } }
+    ns.link:replace(described)
+    assert.same({ described.peers[1].public_key }, { wg.peers[1].public_key, wg.peers[2] })
+    wg:set { up = true }
+    ns.link:add { name = "wg1", type = "wireguard", listen_port = 51821, up = true }
+    described.listen_port = 51821
+    local _, err = netns.try(ns.link.replace, ns.link, described)
+    assert.equal("EADDRINUSE", err.code)
+    assert.is_truthy(ns.link:get "wg0")
+    ns.link:replace { name = "wg2", type = "wireguard", listen_port = 51823 }
+    assert.equal(51823, ns.link:get("wg2").listen_port)
+  end)
+
+  it("is born elsewhere with its socket here", function()
+    local inner <close> = netns.new "inner"
+    ns.link:set { dev = "lo", up = true }
+    local private = wireguard.genkey()
+    ns.link:add { name = "wg0", type = "wireguard", netns = inner, private_key = private, listen_port = 51820,
+      up = true }
+    assert.equal(private, inner.link:get("wg0").private_key)
+    assert.is_nil(ns.link:get "wg0")
+    assert.matches(":51820", sh.inside("wg", "ss -Hlun"))
+    assert.equal("", sh.inside("inner", "ss -Hlun"))
+  end)
+
   it("refuses what cannot be, before anything is made", function()
     local function refuses(options, words)
       options.name, options.type = "wg0", "wireguard"
