@@ -33,15 +33,17 @@ local function office()
 end
 
 describe("the office's firewall", function()
-  local lab, server
+  local lab, server, recorder
 
   setup(function()
     lab = office():up()
+    recorder = lab:record { failures = os.getenv "TMPDIR" or "/tmp" } -- what fails leaves its packets there
     local code = "local s = require('socket').bind('*', 80) while true do s:accept():close() end"
     server = lab.web:spawn({ "lua5.4", "-e", code }, { ready = { tcp = 80 } }) -- returns when it listens
   end)
 
   teardown(function()
+    recorder:close()
     server:close()
     lab:close()
   end)
