@@ -63,6 +63,19 @@ describe("cni.exec", function()
     end)
   end
 
+  it("does not take another namespace for one that was closed, and whose number may be taken", function()
+    sh.write_file(w.dir .. "/tell", "#!/bin/sh\n" .. ([[
+      echo "$CNI_COMMAND ${CNI_NETNS-none}" >>%s/told
+      test $CNI_COMMAND != ADD || echo '{"cniVersion": "1.0.0"}']]):format(w.dir))
+    sh.run { "chmod", "+x", w.dir .. "/tell" }
+    local gone = netns.new()
+    local path = world.path_of(gone)
+    local attached = netns.cni.exec(w:conf "tell", gone, with { path = { w.dir } })
+    gone:close()
+    attached:del()
+    assert.equal(("ADD %s\nDEL none\n"):format(path), sh.read_file(w.dir .. "/told"))
+  end)
+
   it("chains plugins, keeps their result as libcni does, and undoes them in reverse", function()
     local conf = list({ type = "tuning", sysctl = { ["net.ipv4.conf.eth0.log_martians"] = "1" }, mtu = 1400 },
       { type = "portmap", capabilities = { portMappings = true } })

@@ -24,8 +24,12 @@ local function own_pid()
   return pid
 end
 
--- A path by which other processes find a namespace: its name where it has one, else a descriptor of ours.
+-- A path by which other processes find a namespace: its name where it has one, else a descriptor of ours; nil where
+-- that is closed, as its number may be something else's by now.
 local function path_of(ns)
+  if not ns or (ns.closed and not ns.name) then
+    return nil
+  end
   return ns.name and "/run/netns/" .. ns.name or ("/proc/%d/fd/%d"):format(own_pid(), ns.fd)
 end
 
@@ -49,7 +53,8 @@ end
 
 local function run_plugin(run, i, command, prev)
   return invoke.run(run.host, { kind = run.net.plugins[i].type, command = command, folders = run.folders,
-    conf = network.conf(run.net, i, run.capabilities, prev), id = run.key.id, ifname = run.key.ifname, netns = run.path,
+    conf = network.conf(run.net, i, run.capabilities, prev), id = run.key.id, ifname = run.key.ifname,
+    netns = path_of(run.ns),
     args = run.args_text, timeout = run.timeout, mounts = run.mounts })
 end
 
@@ -96,8 +101,8 @@ local function add(run)
     end
     answer = err
   end
-  local ok, err = pcall(cache.write, run.cache, run.key, { conf = run.net.raw, args = run.args_list, netns = run.path,
-    capabilities = run.capabilities, result = answer }, run.host)
+  local ok, err = pcall(cache.write, run.cache, run.key, { conf = run.net.raw, args = run.args_list,
+    netns = path_of(run.ns), capabilities = run.capabilities, result = answer }, run.host)
   if not ok then
     pcall(delete, run)
     error(err, 0)
@@ -288,7 +293,7 @@ function runtime.exec(conf, ns, opts)
   local run = { command = command, host = opts.host or here, capabilities = opts.capabilities or {}, ns = ns,
     cache = opts.cache or "/var/lib/cni", timeout = opts.timeout, attachments = opts.attachments or {},
     folders = invoke.folders(opts.path or os.getenv "CNI_PATH" or { "/opt/cni/bin", "/usr/lib/cni" }),
-    path = ns and path_of(ns), label = ns and tostring(ns), per_container = command == "ADD" or command == "DEL" or
+    label = ns and tostring(ns), per_container = command == "ADD" or command == "DEL" or
     command == "CHECK" }
   run.mounts = run.host ~= here and nil or false
   run.args_list, run.args_text = args_of(opts.args or {})
