@@ -13,12 +13,19 @@ local script = [[
   local topology = require "netns.topology"
   local name = arg[1] ~= "" and arg[1] or nil
   local small, big = topology.dumbbell { left = 1, right = 1 }, topology.dumbbell { left = 3, right = 2 }
+  small:node("h1"):run { "sleep", "1000" }
+  big:node("r2"):firewall "table inet f {\n chain c {\n type filter hook forward priority 0;\n }\n}"
+  big:node("h2"):sysctl { ["net.ipv4.ip_default_ttl"] = 9 }:run { "sleep", "1000" }
+  big.data.nodes.h1.devices = { { name = "br1", type = "bridge" } }
+  big.data.nodes.h1.rules = { { priority = 9, from = "10.0.0.0/8", table = 9 } }
   io.stdout:setvbuf "no"
   for _ = 1, 1000 do
     print "up"
     local lab = small:up { name = name }
     print "apply"
     lab:apply(big)
+    print "back"
+    lab:apply(small)
     lab.h1:spawn { "sleep", "1000" }
     print "close"
     lab:close()
@@ -40,7 +47,7 @@ describe("a script killed at a random moment", function()
 
   it(("leaves nothing when its labs are anonymous, %d times"):format(rounds), function()
     for i = 1, rounds do
-      kill_once("", 1 + i % 7, (i % 10) * 0.003)
+      kill_once("", 1 + i % 9, (i % 10) * 0.003)
     end
     assert.same({}, netns.list())
     assert.same({}, topology.sweep())
@@ -49,7 +56,7 @@ describe("a script killed at a random moment", function()
   it(("leaves nothing after a sweep when they have names, %d times"):format(rounds), function()
     local bystander <close> = topology.pair():up { name = "bystander" }
     for i = 1, rounds do
-      kill_once("victim", 1 + i % 7, (i % 10) * 0.003)
+      kill_once("victim", 1 + i % 9, (i % 10) * 0.003)
       topology.sweep()
       for _, left in ipairs(netns.list()) do
         assert.matches("^bystander%.", left)
@@ -67,7 +74,7 @@ describe("a script killed at a random moment", function()
 
   it(("leaves what another takes over, whole, with its processes, %d times"):format(rounds), function()
     for i = 1, rounds do
-      kill_once("heir", 1 + i % 7, (i % 10) * 0.003)
+      kill_once("heir", 1 + i % 9, (i % 10) * 0.003)
       local ok, lab = pcall(topology.attach, "heir", { own = true })
       if not ok then -- it was closed, or had not begun
         assert.equal('attach: there is no lab "heir"', lab)
