@@ -1,8 +1,10 @@
 --- netns.trace: the commands that it shows, run by sh, build the same network; and off is off.
 require("spec.support.leaks").gate()
 teardown(require("netns.core").nft_stop)
+local command = require "netns.command"
 local core = require "netns.core"
 local features = require "spec.support.features"
+local keys = require "netns.reference.keys"
 local netns = require "netns"
 local sh = require "spec.support.sh"
 local topology = require "netns.topology"
@@ -254,6 +256,18 @@ describe("netns.trace", function()
     }, lines)
     sh.run({ "sh", "-es" }, { stdin = table.concat(lines, "\n") })
     assert.same({}, netns.list())
+  end)
+
+  it("knows every noun", function()
+    local ctx = command.context "x"
+    for _, noun in ipairs(keys.nouns()) do
+      for _, verb in ipairs { "add", "set", "del", "show" } do
+        local args = { dev = "d", type = "dummy", name = "n", vid = 5, mtu = noun == "link" and 1400 or nil,
+          state = noun == "vlan" and "forwarding" or nil }
+        local line = command.of(ctx, noun, verb, args)[1]:gsub("^ip %-%d", "ip")
+        assert.matches("^%l+ %-n x ", line, noun .. " " .. verb)
+      end
+    end
   end)
 
   it("needs no name for the namespace that one is in", function()

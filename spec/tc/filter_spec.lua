@@ -43,7 +43,6 @@ end
 twins.describe {
   noun = "filter",
   tool = "tc",
-  no_command = true,
   show = { { "filter show dev e0 ingress", text = true } },
   ip_rows = still,
   prepare = function(ns)

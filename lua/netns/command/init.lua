@@ -3,6 +3,7 @@
 -- A **context** says where: `command.context(name)`. Commands are lines for a POSIX shell.
 -- @module netns.command
 local bridge = require "netns.command.bridge"
+local filter = require "netns.command.filter"
 local link = require "netns.command.link"
 local net = require "netns.command.net"
 local tc = require "netns.command.tc"
@@ -49,6 +50,7 @@ local link_verbs = { add = link.add, replace = link.add, set = link.set, change 
 
 local makers = { addr = net.addr, route = net.route, rule = net.rule, neigh = net.neigh, nexthop = net.nexthop,
   fdb = bridge.fdb, vlan = bridge.vlan, mdb = bridge.mdb, qdisc = tc.qdisc, class = tc.class,
+  filter = filter.filter,
   xfrm_state = xfrm.state, xfrm_policy = xfrm.policy }
 
 -- iproute2's word for a verb, where it has another one.
