@@ -131,6 +131,7 @@ int l_tc_each(lua_State *L);
 /* Lay the table at idx over what is listed of the object that it names. */
 void l_tc_merge(struct l_op *op, int idx);
 
+void l_verb_open(lua_State *L); /* adds add, replace, set ... to the noun's methods on top */
 void l_list_open(lua_State *L); /* adds list, each, flush to the noun's methods on top */
 /* Change a link as the table at idx says, all or nothing. 0 or -errno with op->e filled (and *f, if
  * the kernel said it). The stack may hold more than before. */
