@@ -6,6 +6,7 @@ local nets = require "spec.support.nets"
 local netns = require "netns"
 local pcap_file = require "spec.support.pcap_file"
 local sh = require "spec.support.sh"
+local system = require "system"
 
 local net, a, b, eth
 
@@ -183,6 +184,20 @@ describe("a capture", function()
     end
     assert.same({ ["in"] = 3, out = 3, both = 6 }, counts)
     assert.equal(4, #collect(lo))
+  end)
+
+  it("knows when packets came, however late they are read", function()
+    for _ = 1, 3 do
+      local cap <close> = eth:capture { filter = "icmp" } -- perhaps the machine's only one that wants stamps
+      local before = system.gettime()
+      assert(a:ping("10.0.2.2", { count = 2, interval = 0.001 }))
+      local after = system.gettime()
+      for p in cap:each(0) do
+        assert.is_true(p.time >= before - 0.001 and p.time <= after + 0.001)
+        assert.is_true(math.abs(p.ns / 1e9 - p.time) < 1e-5)
+      end
+      assert.equal(4, cap:stats().taken)
+    end
   end)
 
   it("cuts packets at snaplen, and stops at its limit", function()
