@@ -95,6 +95,7 @@ describe("netns.doctor", function()
   end)
 
   it("tells those who may not make namespaces what they can do", function()
+    features.need_root "be another user"
     local text = told "setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all"
     assert.matches("^problem  network namespaces may not be made.-remedy: run as root", text)
     assert.equal("false\n", told("setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all",

@@ -342,6 +342,25 @@ def("netns.capture", function(env)
   local capture <close> = netns.capture { env.e0, env.ns.link:get "e1" }
   assert(capture:stats())
 end)
+def("Link.impair", function(env)
+  local ok, err = pcall(env.e0.impair, env.e0, { rate = "10mbit" })
+  if not ok and not tostring(err):find "kind is unknown" then -- this kernel may not have it
+    error(err, 0)
+  end
+end)
+def("netns.features", function()
+  assert(netns.features "bridge")
+end)
+def("netns.trace", function(env)
+  local out = assert(io.open("/dev/null", "w"))
+  local lines <close> = setmetatable({}, { __close = function()
+    netns.trace(nil)
+    out:close()
+  end })
+  netns.trace(out)
+  env.ns.link:set { dev = "e1", mtu = 1300 }
+  return lines
+end)
 def("netns.container", function()
   local ok, err = pcall(netns.container, "no-such-container")
   if not tostring(err):find("no-such-container", 1, true) then
@@ -505,6 +524,7 @@ end)
 -- Public functions that are covered by others' names, or do nothing that could fail.
 local also = {
   ["netns.print"] = true, -- printing: Lua only, in "Noun.list"
+  ["netns.doctor"] = true, -- asks all of netns.features, for seconds
   ["netns.rootless"] = true, -- has trials of its own (trials.rootless)
   ["Process.await_ready"] = true, -- spawn calls it: "Namespace.spawn, ready"
 }
