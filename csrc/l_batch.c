@@ -37,6 +37,7 @@ struct origin {
 
 struct failure {
     struct origin origin;
+    int protocol;
     struct rtnl_fault fault;
     struct l_ns *ns;
     uint32_t len; /* of a copy of the message, for its description */
@@ -75,7 +76,8 @@ static void keep_failure(void *arg, size_t number, const struct rtnl_fault *f)
     struct delivery *d = arg;
     const struct origin *origin = (const struct origin *)d->box->origins.data + number;
     struct nlmsghdr *h = (struct nlmsghdr *)(d->box->messages.data + origin->offset);
-    struct failure failure = {.origin = *origin, .fault = *f, .ns = d->box->ns};
+    struct failure failure = {
+        .origin = *origin, .protocol = d->box->protocol, .fault = *f, .ns = d->box->ns};
 
     d->batch->failed++;
     if (d->batch->failures.len / sizeof(failure) >= FAILURES_MAX)
@@ -191,11 +193,11 @@ static uint32_t verb_number(struct l_batch *b, const char *name)
     return i;
 }
 
-int l_batch_take(struct l_op *op, struct l_ns *target, bool first)
+int l_batch_append(struct l_op *op, struct l_ns *target, int protocol, const struct nlmsghdr *h,
+                   bool first)
 {
     struct l_batch *b = op->n->batch;
-    struct outbox *box = outbox_for(b, target, op->n->noun->protocol);
-    struct nlmsghdr *h = l_op_message(op);
+    struct outbox *box = outbox_for(b, target, protocol);
     struct origin origin = {.noun = op->n->noun, .verb = verb_number(b, strchr(op->name, ' ') + 1)};
 
     if (first)
@@ -212,6 +214,11 @@ int l_batch_take(struct l_op *op, struct l_ns *target, bool first)
     }
     box->count++;
     return 0;
+}
+
+int l_batch_take(struct l_op *op, struct l_ns *target, bool first)
+{
+    return l_batch_append(op, target, op->n->noun->protocol, l_op_message(op), first);
 }
 
 static void remember(struct l_batch *b, const char *name, int ifindex)
@@ -299,7 +306,9 @@ static void push_failure(lua_State *L, const struct l_batch *b, const struct fai
     const char *key = NULL;
     char object[160] = "";
 
-    if (decoder_ok && failure->ns->fd >= 0 && h) {
+    if (h && failure->protocol == NETLINK_GENERIC) {
+        key = l_wireguard_describe(h, &failure->fault, object, sizeof(object));
+    } else if (decoder_ok && failure->ns->fd >= 0 && h) {
         int top = lua_gettop(L);
         l_decoder_begin(&d, L, failure->ns);
         l_decode(&d, noun, h);

@@ -95,6 +95,9 @@ void l_decode(struct l_decoder *d, const struct noun *noun, struct nlmsghdr *h);
 
 /* l_batch.c: take the op's message; follow-ups count to the same operation. */
 int l_batch_take(struct l_op *op, struct l_ns *target, bool first);
+/* The same for a message h of another protocol than the noun's. */
+int l_batch_append(struct l_op *op, struct l_ns *target, int protocol, const struct nlmsghdr *h,
+                   bool first);
 /* codec_enc.dev_index for a batch: as the batch has it in mind. */
 int l_batch_dev_index(struct codec_enc *enc, const char *name);
 /* Keep the Namespace at the top (if it is one) until the batch at batch_idx is sent. */
@@ -115,6 +118,11 @@ int l_wireguard_encode(struct l_op *op, int idx, int ifindex, const char *name, 
 /* Send them to the link, which is in ns. 0 or -errno with op->e filled. */
 int l_wireguard_send(struct l_op *op, int idx, struct l_ns *ns, int ifindex,
                      struct bytes *messages);
+/* Put them into the batch: there the link is told by its name. */
+int l_wireguard_batch(struct l_op *op, struct l_ns *ns, struct bytes *messages);
+/* What such a message is about, into object, and the key that the fault points at, or NULL. */
+const char *l_wireguard_describe(const struct nlmsghdr *h, const struct rtnl_fault *f, char *object,
+                                 size_t size);
 /* Is the key one of WireGuard's? */
 bool l_wireguard_knows(const char *key);
 /* Add the options to the link's table at the top. */

@@ -146,6 +146,19 @@ static int add_wireguard(struct l_op *op, int idx, struct bytes *messages)
     return ifindex < 0 ? ifindex : l_wireguard_send(op, idx, ns, ifindex, messages);
 }
 
+/* What the table at idx calls the link; NULL where it does not. */
+static const char *link_name(struct l_op *op, int idx)
+{
+    const char *key = op->enc.verb == CODEC_SET && codec_field(op->L, idx, "dev") ? "dev" : "name";
+    const char *name = NULL;
+
+    if (!strcmp(key, "dev") || codec_field(op->L, idx, key)) {
+        name = lua_type(op->L, -1) == LUA_TSTRING ? lua_tostring(op->L, -1) : NULL;
+        lua_pop(op->L, 1); /* the table keeps it alive */
+    }
+    return name && strlen(name) < 16 ? name : NULL;
+}
+
 /* Is there a link of that name? */
 static bool is_there(struct l_op *op, int idx)
 {
@@ -175,10 +188,7 @@ static int run(struct l_op *op, int idx, const struct verb *v)
     if (noun == &noun_link && v->kind == CODEC_ADD && is_tun(op->L, idx))
         return add_tun(op, idx);
     if (noun == &noun_link && v->kind != CODEC_DEL) {
-        err = l_wireguard_encode(op, idx, 0, NULL, &wireguard);
-        if (!err && wireguard && op->n->batch)
-            err = nserr_arg(&op->e, "%s: a batch takes no options of WireGuard: set them behind it",
-                            op->name);
+        err = l_wireguard_encode(op, idx, 0, link_name(op, idx), &wireguard);
         if (err)
             return err;
     }
@@ -191,7 +201,10 @@ static int run(struct l_op *op, int idx, const struct verb *v)
         err = l_batch_take(op, NULL, true);
         if (!err && noun == &noun_link)
             l_batch_note_link(op, idx);
-        return err ? err : follow_up(op, idx, v);
+        err = err ? err : follow_up(op, idx, v);
+        if (!err && wireguard)
+            err = l_wireguard_batch(op, birthplace(op, idx), wireguard);
+        return err;
     }
     if (noun == &noun_link && v->kind == CODEC_ADD && !(v->flags & NLM_F_EXCL))
         old = is_there(op, idx);

@@ -25,6 +25,7 @@ struct pieces {
     struct bytes *out;
     size_t peers, peer, allowed; /* where the open nests begin, 0: not open */
     uint8_t key[WG_KEY_LEN];     /* of the peer at work */
+    const char *name;            /* of the link, where its number is not to be filled in */
 };
 
 static void open_peers(struct pieces *p)
@@ -43,7 +44,10 @@ static void begin_piece(struct pieces *p)
     ((struct genlmsghdr *)(enc->m.buf + NLMSG_HDRLEN))->version = WG_GENL_VERSION;
     enc->header = NLMSG_HDRLEN;
     enc->level = enc->m.len;
-    codec_put_u32(&enc->m, WGDEVICE_A_IFINDEX, 0); /* filled in when it is sent */
+    if (p->name)
+        codec_put_str(&enc->m, WGDEVICE_A_IFNAME, p->name);
+    else
+        codec_put_u32(&enc->m, WGDEVICE_A_IFINDEX, 0); /* filled in when it is sent */
     p->peers = p->peer = p->allowed = 0;
 }
 
@@ -236,6 +240,10 @@ int l_wireguard_encode(struct l_op *op, int idx, int ifindex, const char *name, 
         return 0;
     luaL_checkstack(op->L, 20, NULL);
     p.out = *out = l_bytes(op->L);
+    if (op->n->batch && !name)
+        return nserr_arg(&op->e, "%s: in a batch, name says which link gets WireGuard's options",
+                         op->name);
+    p.name = op->n->batch ? name : NULL;
     begin_piece(&p);
     err = codec_encode_known(&op->enc, idx, &wireguard_schema);
     if (!err && !strcmp(op->name, "link replace"))
@@ -252,12 +260,12 @@ static int fault(struct l_op *op, int idx, const struct nlmsghdr *h, const struc
     const char *key = NULL;
     char object[160] = "";
 
-    l_describe(op->L, idx, op->n->noun, object, sizeof(object));
+    if (h)
+        key = l_wireguard_describe(h, f, object, sizeof(object));
+    if (idx)
+        l_describe(op->L, idx, op->n->noun, object, sizeof(object));
     nserr_sys(&op->e, f->code, op->name, "%s", object);
     snprintf(op->e.kernel, sizeof(op->e.kernel), "%s", f->text);
-    if (h && f->offset >= NLMSG_HDRLEN + GENL_HDRLEN && f->offset < h->nlmsg_len)
-        key = codec_key_within(&wireguard_schema, nlmsg_attrdata(h, GENL_HDRLEN),
-                               nlmsg_attrlen(h, GENL_HDRLEN), (const char *)h + f->offset);
     snprintf(op->e.attr, sizeof(op->e.attr), "%s", key ? key : "");
     nserr_context(&op->e, NULL, NULL, op->n->ns->label);
     return -f->code;
@@ -286,6 +294,39 @@ int l_wireguard_send(struct l_op *op, int idx, struct l_ns *ns, int ifindex, str
     explicit_bzero(messages->data, messages->len);
     bytes_free(messages);
     return err;
+}
+
+int l_wireguard_batch(struct l_op *op, struct l_ns *ns, struct bytes *messages)
+{
+    struct rtnl *s = l_session_of(op->L, ns, NETLINK_GENERIC, &op->e);
+    int left = (int)messages->len, family, err = 0;
+    struct rtnl_fault f;
+
+    if (!s)
+        return op->e.code ? -op->e.code : -EINVAL;
+    family = wireguard_family(s, &f);
+    if (family < 0)
+        return fault(op, 0, NULL, &f);
+    for (struct nlmsghdr *h = (struct nlmsghdr *)messages->data; !err && nlmsg_ok(h, left);
+         h = nlmsg_next(h, &left)) {
+        h->nlmsg_type = (uint16_t)family;
+        err = l_batch_append(op, ns, NETLINK_GENERIC, h, false);
+    }
+    bytes_free(messages);
+    return err;
+}
+
+const char *l_wireguard_describe(const struct nlmsghdr *h, const struct rtnl_fault *f, char *object,
+                                 size_t size)
+{
+    struct nlattr *name = nlmsg_find_attr((struct nlmsghdr *)h, GENL_HDRLEN, WGDEVICE_A_IFNAME);
+
+    if (name)
+        snprintf(object, size, "%.*s", nla_len(name), (const char *)nla_data(name));
+    if (f->offset < NLMSG_HDRLEN + GENL_HDRLEN || f->offset >= h->nlmsg_len)
+        return NULL;
+    return codec_key_within(&wireguard_schema, nlmsg_attrdata(h, GENL_HDRLEN),
+                            nlmsg_attrlen(h, GENL_HDRLEN), (const char *)h + f->offset);
 }
 
 /* Listing ----------------------------------------------------------------------------------- */
