@@ -177,7 +177,7 @@ KERNEL_TIMEOUT ?= 1400
 # all but those that no kernel matters to
 KERNEL_SPEC ?= $(filter-out $(patsubst %,spec/%_spec.lua,bench handler layers project), \
                  $(shell find spec -name '*_spec.lua' | LC_ALL=C sort))
-STOCK_SPEC  ?= $(wildcard spec/kernel/*_spec.lua spec/kinds/*_spec.lua)
+STOCK_SPEC  ?= $(wildcard spec/kernel/*_spec.lua spec/kinds/*_spec.lua) $(patsubst %,spec/tc/%_spec.lua,class impair)
 ifneq ($(SPEC),spec)
 KERNEL_SPEC := $(SPEC)
 STOCK_SPEC  := $(SPEC)

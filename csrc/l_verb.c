@@ -257,6 +257,8 @@ static int l_noun_verb(lua_State *L)
 
     l_one_argument(L, n->noun, v->name);
     l_op_begin(&op, L, n, v->name, v->kind);
+    if (n->noun->whole && strstr(v->name, "pend")) /* append, prepend */
+        return l_misuse(L, "%s: a %s has no order; use add or replace", op.name, n->noun->name);
     if (n->batch)
         op.enc.dev_index = l_batch_dev_index;
     l_op_argument(L, 2, n->noun, op.name);

@@ -316,6 +316,9 @@ describe("ns.qdisc", function()
     assert.error_matches(function()
       ns.qdisc:add { kind = "netem" }
     end, "qdisc add: dev is missing", nil, true)
+    assert.error_matches(function()
+      ns.qdisc:append { dev = "lo", kind = "netem" }
+    end, "qdisc append: a qdisc has no order; use add or replace", nil, true)
   end)
 
   it("tells the kernel's words", function()
