@@ -48,6 +48,10 @@ local function answers(ns)
     "net.ipv4.ip_default_ttl", "net.ipv4.conf.lo.arp_announce" } do
     lines[#lines + 1] = name .. sh.run { "ip", "netns", "exec", ns, "sysctl", "-n", name }
   end
+  lines[#lines + 1] = "vlan " .. sh.try("bridge -n " .. ns .. " vlan show").stdout
+  for line in sh.try("bridge -n " .. ns .. " fdb show").stdout:gmatch "[^\n]+" do
+    lines[#lines + 1] = line:find "static" and "fdb " .. line or nil
+  end
   table.sort(lines)
   return lines
 end
@@ -138,6 +142,7 @@ local extras = {
   { "router", "link add link wan name wan.7 type vlan id 7 protocol 802.1Q reorder_hdr off",
     "link set wan.7 addrgenmode none up", "addr add 10.70.0.1/24 dev wan.7" },
   { "client", "link add name dummy0 type dummy", "addr add 10.80.0.1/32 dev dummy0" },
+  { "router", "link set br0 type bridge vlan_filtering 1" },
   { "client", "nexthop add id 5 via 10.1.0.1 dev eth0", "route add 10.55.0.0/16 nhid 5" },
 }
 
@@ -174,6 +179,10 @@ local function build()
   for _, words in ipairs { "server qdisc add dev eth0 root handle 5: pfifo limit 77",
     "router qdisc add dev wan root handle 1: netem delay 10ms 2ms loss 1% limit 500" } do
     sh.try("tc -n " .. words)
+  end
+  for _, words in ipairs { "fdb add 02:00:00:00:00:99 dev lan0 master static", "vlan add vid 20-22 dev lan0",
+    "vlan add vid 30 dev lan0 untagged", "vlan add vid 20 dev br0 self" } do
+    sh.try("bridge -n router " .. words)
   end
   await_addresses ""
 end

@@ -30,6 +30,8 @@ local function large()
   t:node("gw"):sysctl { ["net.ipv4.conf.default.arp_ignore"] = 1 }
   local pc = t.data.nodes.pc
   pc.devices[1].ageing_time, pc.rules[1].priority, pc.routes[1].metric = 1000, 90, 9
+  pc.nexthops = { { id = 5, via = "10.70.0.9", dev = "br1", onlink = true }, { id = 6, blackhole = true } }
+  pc.fdb = { { dev = "v1", lladdr = "02:00:00:00:00:99", master = true, state = "static" } }
   pc.neighbours = { { dev = "br1", dst = "10.70.0.9", lladdr = "02:00:00:00:00:09" } }
   pc.run = { { argv = { "sleep", "1001" } } }
   return t

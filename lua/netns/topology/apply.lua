@@ -9,6 +9,7 @@ local kernel = require "netns.topology.kernel"
 local mend = require "netns.topology.mend"
 local names = require "netns.topology.names"
 local plain = require "netns.plain"
+local remedies = require "netns.topology.remedies"
 local snapshot = require "netns.topology.snapshot"
 local tunnels = require "netns.topology.tunnels"
 local up = require "netns.topology.up"
@@ -62,6 +63,21 @@ local function drop_links(state, old, new)
     for text, args in pairs(devices_of(step)) do
       if not same[text] then
         delete_link(state.spaces[step.name], args.index, args.name)
+      end
+    end
+  end
+end
+
+-- Rows that are looked for one by one, and are not in another plan.
+local function drop_rows(state, old, new)
+  for _, step in ipairs(old.steps) do
+    local kept, after = {}, new.by_name[step.name]
+    for _, op in ipairs(after and expect.single(after) or {}) do
+      kept[op.noun .. kernel.text(op.args)] = true
+    end
+    for _, op in ipairs(after and expect.single(step) or {}) do
+      if not kept[op.noun .. kernel.text(op.args)] then
+        remedies.delete_single(state.spaces[step.name], op)
       end
     end
   end
@@ -174,6 +190,7 @@ local function change(state, old, new)
       state.spaces[step.name] = state.new_space(step.name)
     end
   end
+  drop_rows(state, old, new)
   drop_links(state, old, new)
   tunnels.change(state.spaces, new)
   state.plan = new
@@ -201,7 +218,9 @@ local function let_go(state, plan)
 end
 
 local function go_back(state, old, new, before)
+  drop_rows(state, new, old)
   drop_links(state, new, old)
+  tunnels.change(state.spaces, old)
   state.plan = old
   mend.mend(state, { processes = false, want = function(step)
     return snapshot.want(before, step)

@@ -25,7 +25,7 @@ local function read(ns)
   for _, row in ipairs(ns.link:list()) do
     all.links[row.ifindex] = row
   end
-  for _, noun in ipairs { "addr", "rule", "neigh", "nexthop", "qdisc", "class" } do
+  for _, noun in ipairs { "addr", "rule", "neigh", "nexthop", "fdb", "vlan", "qdisc", "class" } do
     all[noun] = list_of(ns, noun)
   end
   for _, row in ipairs(list_of(ns, "neigh", { proxy = true })) do
@@ -60,6 +60,20 @@ end
 
 local function is_own_addr(row)
   return row.dev == "lo" and (row.address == "127.0.0.1/8" or row.address == "::1/128")
+end
+
+-- Entries that a link has by itself: its own address, and the groups it listens to.
+local function is_own_lladdr(links_of, lladdr)
+  local first = tonumber(tostring(lladdr):sub(1, 2), 16)
+  if first and first % 2 == 1 then
+    return true
+  end
+  for _, row in pairs(links_of) do
+    if row.address == lladdr then
+      return true
+    end
+  end
+  return false
 end
 
 local learned = { kernel = true, redirect = true, ra = true }
@@ -107,6 +121,12 @@ local function add_rows(c, name)
   end)
   node.neighbours = chosen(all.neigh, function(row)
     return row.proxy or (row.state == "permanent" and row.lladdr)
+  end)
+  node.vlans = chosen(all.vlan, function()
+    return true
+  end)
+  node.fdb = chosen(all.fdb, function(row)
+    return row.state ~= "dynamic" and not is_own_lladdr(c.links[name], row.lladdr)
   end)
   node.nexthops = chosen(all.nexthop, function()
     return true

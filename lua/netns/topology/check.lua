@@ -172,7 +172,8 @@ local function row(...)
 end
 
 local rows = { devices = row "name", addresses = row("dev", "address"), routes = row "dst", rules = row "priority",
-  neighbours = row("dev", "dst"), nexthops = row "id", qdiscs = row("dev", "kind"), classes = row("dev", "kind") }
+  neighbours = row("dev", "dst"), nexthops = row "id",
+  vlans = row("dev", "vid"), fdb = row("dev", "lladdr"), qdiscs = row("dev", "kind"), classes = row("dev", "kind") }
 --- The keys of a node that are lists of rows in ip(8)'s words.
 check.rows = rows
 
@@ -181,7 +182,8 @@ local node = {
   firewall = text, sysctl = sysctls, run = "list of process",
   routing = boolean, forwarding = boolean, devices = "list of devices", addresses = "list of addresses",
   routes = "list of routes", rules = "list of rules", neighbours = "list of neighbours",
-  nexthops = "list of nexthops", qdiscs = "list of qdiscs", classes = "list of classes",
+  nexthops = "list of nexthops", vlans = "list of vlans", fdb = "list of fdb",
+  qdiscs = "list of qdiscs", classes = "list of classes",
 }
 
 local top = {
@@ -203,6 +205,7 @@ local machine = { nodes = is("table", "a list of nodes"), underlay = text, publi
 
 local shapes = { devices = rows.devices, addresses = rows.addresses, routes = rows.routes, rules = rows.rules,
   neighbours = rows.neighbours, nexthops = rows.nexthops, qdiscs = rows.qdiscs, classes = rows.classes,
+  vlans = rows.vlans, fdb = rows.fdb,
   link = link, publish = publish, process = process, pools = pools, nat = nat, node = node, top = top, split = split,
   machine = machine }
 

@@ -153,6 +153,16 @@ local function compare_rows(noun, want, have, add)
   end
 end
 
+local function compare_single(ns, want, add)
+  for _, op in ipairs(want.single) do
+    if not remedies.is_there(ns, op) then
+      local a = op.args
+      add(("%s %s"):format(op.noun, a.id or ("%s dev %s"):format(a.lladdr or a.vid, a.dev)), "present", "missing",
+        remedies.single(op))
+    end
+  end
+end
+
 -- The kernel's own routes to what is on a link come with the address: make that anew.
 local function compare_connected(want, have, add)
   for _, key in ipairs(words.sorted(want.connected)) do
@@ -283,6 +293,7 @@ local function diff_node(state, step, want, opts, findings)
   if opts.links then
     return
   end
+  compare_single(ns, want, add)
   compare_rows("rule", want.rule, have.rule, add)
   compare_rows("neigh", want.neigh, have.neigh, add)
   compare_sysctls(ns, want.sysctl, have, add)

@@ -329,11 +329,24 @@ local function qdiscs(step, base)
   return list
 end
 
+local single = { nexthop = true, fdb = true, vlan = true }
+
+--- Rows that are looked for one by one, as what else there is of them is nobody's or the kernel's.
+-- @tparam table step
+-- @treturn {table,...} operations
+function expect.single(step)
+  local list = {}
+  for _, op in ipairs(step.rows) do
+    list[#list + 1] = single[op.noun] and op or nil
+  end
+  return list
+end
+
 --- What a step wants.
 -- @tparam table step of a plan
 -- @tparam table base netns.topology.kernel.defaults
 -- @treturn table `links` by number; `addr`, `route`, `connected`, `rule`, `neigh` by key: `{ op =, row =, excused = }`;
---   `sysctl`, `nft`, `qdisc` by number of the link
+--   `sysctl`, `nft`, `qdisc` by number of the link, `single` (operations)
 function expect.of(step, base)
   local want = { addr = {}, route = {}, connected = {}, rule = {}, neigh = {}, names = {} }
   want.links = planned_links(step, base)
@@ -343,6 +356,7 @@ function expect.of(step, base)
   want.sysctl = expect.sysctls(step)
   want.nft = step.loaded or not (step.pending or step.nft or step.firewall) and "" or nil
   want.qdisc = qdiscs(step, base)
+  want.single = expect.single(step)
   return want
 end
 

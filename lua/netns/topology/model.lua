@@ -226,7 +226,7 @@ end
 
 local function find_strangers(m)
   for _, node in ipairs(m.nodes) do
-    for _, key in ipairs { "addresses", "neighbours", "routes", "qdiscs", "classes" } do
+    for _, key in ipairs { "addresses", "neighbours", "routes", "qdiscs", "classes", "vlans", "fdb" } do
       for i, row in ipairs(node.data[key] or {}) do
         if row.dev ~= nil and not node.names[row.dev] then
           note(m, ("%s.%s[%d].dev"):format(node.path, key, i), "%s has no interface %s%s", node.name,

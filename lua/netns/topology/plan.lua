@@ -174,8 +174,8 @@ local function plan_devices_up(step, node)
   end
 end
 
-local row_nouns = { { "addresses", "addr" }, { "nexthops", "nexthop" }, { "routes", "route" }, { "rules", "rule" },
-  { "neighbours", "neigh" } }
+local row_nouns = { { "addresses", "addr" }, { "vlans", "vlan", "replace" }, { "fdb", "fdb", "replace" },
+  { "nexthops", "nexthop" }, { "routes", "route" }, { "rules", "rule" }, { "neighbours", "neigh" } }
 
 -- An IPv6 address is usable at once if it is not looked for first; then it is changed to what is said.
 local function is_to_be_quick(noun, row)
@@ -191,7 +191,7 @@ local function plan_rows(step, node)
         op(step.rows, pair[2], "add", args, path)
         op(step.rows, pair[2], "replace", copy(row), path)
       else
-        op(step.rows, pair[2], "add", args, path)
+        op(step.rows, pair[2], pair[3] or "add", args, path)
       end
     end
   end

@@ -177,6 +177,41 @@ function remedies.extra_row(noun, row)
   end }
 end
 
+-- Rows that are looked for one by one.
+local single = {
+  nexthop = function(row)
+    return { id = row.id }
+  end,
+  fdb = function(row)
+    return { dev = row.dev, lladdr = row.lladdr, vlan = row.vlan }
+  end,
+  vlan = function(row)
+    return { dev = row.dev, vid = tonumber(tostring(row.vid):match "^%d+"), self = row.self }
+  end,
+}
+
+--- Is the row of an operation there?
+function remedies.is_there(ns, op)
+  local ok, row = pcall(ns[op.noun].get, ns[op.noun], single[op.noun](op.args))
+  if not ok and not vanished[type(row) == "table" and row.code or ""] then
+    error(row, 0)
+  end
+  return ok and row ~= nil
+end
+
+--- Delete it, quietly.
+function remedies.delete_single(ns, op)
+  local args = single[op.noun](op.args)
+  args.vid, args.master, args.self = op.args.vid, op.args.master, op.args.self
+  quietly(ns[op.noun].del, ns[op.noun], args)
+end
+
+function remedies.single(op)
+  return { order = RULE, fix = function(_, _, ns)
+    quietly(ns[op.noun][op.verb], ns[op.noun], op.args)
+  end }
+end
+
 -- The rest -------------------------------------------------------------------------------------------------------
 
 function remedies.sysctl(name, value)

@@ -125,7 +125,7 @@ function snapshot.want(all, step)
     qdisc[index] = { name = row.name, facts = found, args = found }
   end
   return {
-    links = wanted_links(all, step, facts), names = {}, connected = {}, qdisc = qdisc,
+    single = expect.single(step), links = wanted_links(all, step, facts), names = {}, connected = {}, qdisc = qdisc,
     addr = facts_of(facts.addr), route = facts_of(facts.route), rule = facts_of(facts.rule),
     neigh = facts_of(facts.neigh), sysctl = facts.sysctl, nft = facts.nft, nft_text = facts.nft_text,
   }

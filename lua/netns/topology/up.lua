@@ -78,7 +78,7 @@ function up.batch(step, ops, spaces)
   end, function()
     spaces[step.name]:batch(function(b)
       local nouns = { link = b.link, addr = b.addr, route = b.route, rule = b.rule, neigh = b.neigh,
-        nexthop = b.nexthop, qdisc = b.qdisc, class = b.class }
+        nexthop = b.nexthop, fdb = b.fdb, vlan = b.vlan, qdisc = b.qdisc, class = b.class }
       for _, op in ipairs(ops) do
         local noun = nouns[op.noun]
         noun[op.verb](noun, op.noun == "link" and op.args.peer and with_peer(op.args, spaces) or op.args)
