@@ -39,6 +39,11 @@ describe("cni.exec", function()
     return { cniVersion = "1.0.0", name = "pods", plugins = { conf, ... } }
   end
 
+  local function tuning(conf)
+    conf.type, conf.dataDir = "tuning", w.dir .. "/tuning"
+    return conf
+  end
+
   local function cached()
     local names = sh.run { "sh", "-c", ("ls %s/cache/results 2>/dev/null || true"):format(w.dir) }
     return (names:gsub("%s+$", ""))
@@ -77,8 +82,8 @@ describe("cni.exec", function()
   end)
 
   it("chains plugins, keeps their result as libcni does, and undoes them in reverse", function()
-    local conf = list({ type = "tuning", sysctl = { ["net.ipv4.conf.eth0.log_martians"] = "1" }, mtu = 1400 },
-      { type = "portmap", capabilities = { portMappings = true } })
+    local conf = list(tuning { sysctl = { ["net.ipv4.conf.eth0.log_martians"] = "1" }, mtu = 1400 }, {
+      type = "portmap", capabilities = { portMappings = true } })
     conf.disableCheck = true -- portmap 1.1.1 always fails its own CHECK: it looks for a chain of IPv6 where none is
     local eth0 = netns.cni.exec(conf, w.c1, with { id = "c1", args = { IgnoreUnknown = 1, POD = "x" },
       capabilities = { portMappings = { { hostPort = 8080, containerPort = 80, protocol = "tcp" } }, other = 1 } })
@@ -102,7 +107,7 @@ describe("cni.exec", function()
   end)
 
   it("checks a chain", function()
-    local conf = list { type = "tuning", mtu = 1400 }
+    local conf = list(tuning { mtu = 1400 })
     local eth0 <close> = netns.cni.exec(conf, w.c1, with { id = "c1" })
     assert.is_true(eth0:check())
     w.c1.link:set { dev = "eth0", mtu = 1300 }
@@ -113,7 +118,7 @@ describe("cni.exec", function()
   end)
 
   it("undoes what was done when a later plugin fails", function()
-    local conf = list { type = "tuning", sysctl = { ["net.ipv4.conf.eth0.frobnicate"] = "1" } }
+    local conf = list(tuning { sysctl = { ["net.ipv4.conf.eth0.frobnicate"] = "1" } })
     local _, err = netns.try(netns.cni.exec, conf, w.c1, with { id = "c1" })
     assert.same({ "tuning", "cni add" }, { err.plugin, err.op })
     assert.matches("frobnicate", tostring(err))
@@ -174,7 +179,7 @@ describe("cni.exec", function()
       ["type is missing"] = { { name = "x", cniVersion = "1.0.0", plugins = { {} } }, w.c1 },
       ["the name of a network must begin"] = { { name = "-", type = "x" }, w.c1 },
       ["not JSON"] = { "{", w.c1 },
-      ["No such file"] = { "/nowhere/x.conf", w.c1 },
+      ["No such file"] = { w.dir .. "/x.conf", w.c1 },
     } do
       assert.matches(wrong, err_of(args[1], args[2], args[3] and with(args[3]) or opts))
     end
