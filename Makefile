@@ -107,7 +107,7 @@ in_tree = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u LUA_INIT_5_4 -u LUA_INIT -u
 
 # Set-up: installs what is missing where there are root and apt, otherwise
 # names the missing packages. The groups are those of .ci/deps.
-DEPS := $(addprefix deps-,demo test lint docs deb packages valgrind apicheck fuzz coverage peers)
+DEPS := $(addprefix deps-,demo test lint docs deb rock packages valgrind apicheck fuzz coverage peers)
 .PHONY: deps $(DEPS)
 deps: deps-demo
 $(DEPS): deps-%:
@@ -290,8 +290,20 @@ deb: deps-deb
 	    cd '$(DEBIAN)' && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u NETNS_BUILD \
 	        dpkg-buildpackage -us -uc $(if $(filter 1,$(V)),,>../build.log 2>&1 || { tail -n 50 ../build.log; exit 1; })
 
+# A rock of the sources, with the module's version, in $(BUILD)/rock.
+ROCK = $(abspath $(BUILD))/rock
+.PHONY: rock
+rock: deps-rock
+	$(call say,ROCK,$(BUILD)/rock)rm -rf '$(ROCK)' && mkdir -p '$(ROCK)' && \
+	    tar -c --exclude=./build --exclude=./doc --exclude=./.git --transform 's,^\.,netns-$(VERSION),' . | \
+	        gzip -9n >'$(ROCK)/netns-$(VERSION).tar.gz' && \
+	    sed -e 's/^version = .*/version = "$(VERSION)-1"/' \
+	        -e 's|^   url = .*|   url = "file://$(ROCK)/netns-$(VERSION).tar.gz",|' \
+	        rockspec/netns-scm-1.rockspec >'$(ROCK)/netns-$(VERSION)-1.rockspec' && \
+	    cd '$(ROCK)' && luarocks --lua-version=5.4 pack netns-$(VERSION)-1.rockspec >/dev/null
+
 # Each way of installing, in a fresh root of its own: PACKAGES="make rock deb".
-PACKAGES ?= make luarocks rock deb
+PACKAGES ?= make luarocks sources rock deb
 test-packages: deps-packages
 	$(Q)spec/packages/run $(PACKAGES)
 

@@ -2,9 +2,8 @@ rockspec_format = "3.0"
 package = "netns"
 version = "scm-1"
 
--- `luarocks make` builds the tree it stands in and fetches nothing. The URL is
--- that of a clone beside you, for `luarocks install` from one:
---   luarocks --lua-version=5.4 install rockspec/netns-scm-1.rockspec
+-- `luarocks make` builds the tree it stands in and fetches nothing; the URL is not
+-- looked at then. `make rock` packs the sources, with a version, for elsewhere.
 source = {
    url = "git+file://.",
 }

@@ -8,14 +8,12 @@ local check = require "netns.check"
 local command = require "netns.command"
 local core = require "netns.core"
 local link_command = require "netns.command.link"
+local script = require "netns.trace.script"
 
 local trace = {}
 
 local this = debug.getinfo(1, "S").source
 local root = this:match "^@.*netns[/\\]" or "@"
-
--- What is traced to: write, names by inode, and the core's own functions by place.
-local state
 
 -- The function that called the traced one, is it ours? Then what it asks is of no interest.
 local function asked_by_us()
@@ -28,120 +26,7 @@ local function asked_by_us()
   return false
 end
 
-local function emit(line)
-  state.write(line .. "\n")
-end
-
--- Names ------------------------------------------------------------------------------------------------------------
-
-local function free_name()
-  local taken = {}
-  for _, name in ipairs(core.list()) do
-    taken[name] = true
-  end
-  repeat
-    state.count = state.count + 1
-  until not taken["ns" .. state.count]
-  return "ns" .. state.count
-end
-
--- The name of a namespace in commands; false for the one that tracing began in.
-local function name_of(ns)
-  local known = state.names[ns.inode]
-  if known == nil then
-    known = ns.name or free_name()
-    state.names[ns.inode] = known
-    if not ns.name then
-      emit(("# %s is %s"):format(known, tostring(ns)))
-    end
-  end
-  return known
-end
-
-local context
-
--- The name of a link, where an operation has its index.
-local function link_name(ns, link)
-  if math.type(link) ~= "integer" then
-    return link
-  end
-  local known = (state.links[ns.inode] or {})[link]
-  if known then
-    return known
-  end
-  local found = state.own[core.Noun].get(ns.link, link)
-  return found and found.name or ("if" .. link)
-end
-
-local function remember_link(ns, args)
-  if args.index and args.name then
-    state.links[ns.inode] = state.links[ns.inode] or {}
-    state.links[ns.inode][args.index] = args.name
-  end
-end
-
-local function is_namespace(value)
-  return getmetatable(value) == "netns.Namespace"
-end
-
-function context(ns)
-  return command.context(name_of(ns) or nil, {
-    of = function(other)
-      if is_namespace(other) then
-        return context(other)
-      end
-      return command.context(tostring(other))
-    end,
-    kind = function(name)
-      local found = state.own[core.Noun].get(ns.link, name)
-      return found and found.type
-    end,
-  })
-end
-
--- The arguments with names instead of indices, and the device that a link's noun fills in.
-local function named(ns, noun, args, ifindex)
-  if type(args) ~= "table" then
-    args = { [command.main_key(noun)] = args }
-  end
-  local copy = {}
-  for key, value in pairs(args) do
-    copy[key] = value
-  end
-  if ifindex and copy.dev == nil then
-    copy.dev = ifindex
-  end
-  for _, key in ipairs { "dev", "master", "link", "port", "iif" } do
-    if copy[key] ~= nil then
-      copy[key] = link_name(ns, copy[key])
-    end
-  end
-  for i, hop in ipairs(type(copy.nexthops) == "table" and args.nexthops or {}) do
-    copy.nexthops = i == 1 and {} or copy.nexthops
-    copy.nexthops[i] = type(hop) == "table" and named(ns, "route", hop) or hop
-  end
-  if noun == "link" then
-    remember_link(ns, copy)
-    if type(copy.peer) == "table" then
-      remember_link(is_namespace(copy.peer.netns) and copy.peer.netns or ns, copy.peer)
-    end
-  end
-  return copy
-end
-
 -- Doing and telling ------------------------------------------------------------------------------------------------
-
--- Tell lines, or of what failed say so.
-local function tell(lines, err)
-  for _, line in ipairs(lines or {}) do
-    if err == nil then
-      emit(line)
-    else
-      emit(("# failed: %s"):format(line:gsub("\n", "\n# ")))
-      emit(("# %s"):format(tostring(err):gsub("\n", "\n# ")))
-    end
-  end
-end
 
 -- Raise again what a function of the core raised; a misuse at the user's line.
 local function raise(err, verb)
@@ -155,10 +40,10 @@ end
 local function done(own, verb, lines, ...)
   local r = table.pack(pcall(own, ...))
   if not r[1] then
-    tell(lines, r[2])
+    script.tell(lines, r[2])
     raise(r[2], verb)
   end
-  tell(lines)
+  script.tell(lines)
   return table.unpack(r, 2, r.n)
 end
 
@@ -170,7 +55,7 @@ end
 
 local function noun_lines(noun, verb, args)
   local name, ns, ifindex = core.noun_info(noun)
-  return command.of(context(ns), name, verb, named(ns, name, args or {}, ifindex))
+  return command.of(script.context(ns), name, verb, script.named(ns, name, args or {}, ifindex))
 end
 
 -- Verbs that change -----------------------------------------------------------------------------------------------
@@ -186,7 +71,7 @@ local function changing(verb, own)
     if not r[1] then
       raise(r[2], verb)
     end
-    local waiting = state.batches[batch]
+    local waiting = script.state.batches[batch]
     waiting[#waiting + 1] = lines or {}
     return table.unpack(r, 2, r.n)
   end
@@ -215,7 +100,7 @@ local function batch_of(own)
     end
     local waiting, users = {}, false
     local r = table.pack(pcall(own, ns, function(b)
-      state.batches[b], users = waiting, true
+      script.state.batches[b], users = waiting, true
       local result = table.pack(fn(b))
       users = false
       return table.unpack(result, 1, result.n)
@@ -231,7 +116,7 @@ local function batch_of(own)
       end
     end
     for i, lines in ipairs(waiting) do
-      tell(lines, failed[i])
+      script.tell(lines, failed[i])
     end
     if users then
       error(r[2], 0)
@@ -251,10 +136,10 @@ local function new_of(own)
       raise(ns, "new")
     end
     local keep = type(opts) == "table" and opts.keep
-    local called = ns.name or free_name()
-    state.names[ns.inode] = called
-    state.made[ns.inode] = not keep or nil
-    emit(command.add_netns(called))
+    local called = ns.name or script.free_name()
+    script.state.names[ns.inode] = called
+    script.state.made[ns.inode] = not keep or nil
+    script.emit(command.add_netns(called))
     return ns
   end
 end
@@ -262,9 +147,9 @@ end
 local function close_of(own)
   return function(ns, ...)
     local inode = not ns.closed and ns.inode
-    local name = inode and state.made[inode] and state.names[inode]
+    local name = inode and script.state.made[inode] and script.state.names[inode]
     if name then
-      state.made[inode], state.names[inode], state.links[inode] = nil, nil, nil
+      script.state.made[inode], script.state.names[inode], script.state.links[inode] = nil, nil, nil
     end
     return done(own, "close", name and { command.del_netns(name) }, ns, ...)
   end
@@ -279,7 +164,7 @@ end
 local function run_of(verb, own)
   return function(ns, argv, opts)
     local lines = render(function()
-      return { command.run(context(ns), argv, opts) .. (verb == "spawn" and " &" or "") }
+      return { command.run(script.context(ns), argv, opts) .. (verb == "spawn" and " &" or "") }
     end)
     return done(own, verb, lines, ns, argv, opts)
   end
@@ -289,7 +174,7 @@ local function ping_of(own)
   return function(ns, target, opts)
     local r = table.pack(done(own, "ping", nil, ns, target, opts))
     local result = r[1] or r[2]
-    emit(command.run(context(ns), { "ping", "-c", result.sent, result.dst }))
+    script.emit(command.run(script.context(ns), { "ping", "-c", result.sent, result.dst }))
     return table.unpack(r, 1, r.n)
   end
 end
@@ -297,7 +182,8 @@ end
 local function tun_of(own)
   return function(ns, opts)
     local tun = done(own, "tun", nil, ns, opts)
-    emit(command.line { "ip", table.unpack(context(ns).n("tuntap", "add", "dev", tun:name(), "mode", opts.mode)) })
+    local words = script.context(ns).n("tuntap", "add", "dev", tun:name(), "mode", opts.mode)
+    script.emit(command.line { "ip", table.unpack(words) })
     return tun
   end
 end
@@ -307,7 +193,8 @@ end
 local function link_change(verb, own)
   return function(link, changes, ...)
     local lines = render(function()
-      return command.of(context(link.netns), "link", verb, named(link.netns, "link", changes or {}, link.ifindex))
+      local ns = link.netns
+      return command.of(script.context(ns), "link", verb, script.named(ns, "link", changes or {}, link.ifindex))
     end)
     return done(own, verb, lines, link, changes, ...)
   end
@@ -316,7 +203,7 @@ end
 local function link_move(own)
   return function(link, to)
     local line = render(function()
-      return { link_command.move(context(link.netns), link.name, name_of(to) or "1") }
+      return { link_command.move(script.context(link.netns), link.name, script.name_of(to) or "1") }
     end)
     return done(own, "move", line, link, to)
   end
@@ -327,7 +214,7 @@ local function link_altname(verb, own)
     local lines = render(function(...)
       local out = {}
       for i, altname in ipairs { ... } do
-        out[i] = link_command.altname(context(link.netns), verb, link.name, altname)
+        out[i] = link_command.altname(script.context(link.netns), verb, link.name, altname)
       end
       return out
     end, ...)
@@ -339,7 +226,7 @@ end
 
 local function sysctl_of(own)
   return function(ns, path, value)
-    return done(own, "sysctl", { command.sysctl(context(ns), path, value) }, ns, path, value)
+    return done(own, "sysctl", { command.sysctl(script.context(ns), path, value) }, ns, path, value)
   end
 end
 
@@ -349,7 +236,7 @@ local function nft_of(own)
       and not text:find "^%s*get%f[%W]" and not (type(opts) == "table" and opts.check)
     local r = table.pack(own(ns, text, opts))
     if changes then
-      tell({ command.nft(context(ns), text) }, not r[1] and (r[3] or "failed") or nil)
+      script.tell({ command.nft(script.context(ns), text) }, not r[1] and (r[3] or "failed") or nil)
     end
     return table.unpack(r, 1, r.n)
   end
@@ -372,20 +259,20 @@ end
 
 local function put(place, key, make, ...)
   local own = place[key]
-  state.own[place] = state.own[place] or {}
-  state.own[place][key] = own
+  script.state.own[place] = script.state.own[place] or {}
+  script.state.own[place][key] = own
   local n = select("#", ...)
   local ours = n > 0 and make(..., own) or make(own)
   if classes[place] then
     ours = method(classes[place], own, ours)
   end
-  state.places[#state.places + 1] = { place, key, ours, own }
+  script.state.places[#script.state.places + 1] = { place, key, ours, own }
   place[key] = ours
 end
 
 local function start(netns)
   local here <close> = core.current()
-  state.names[here.inode] = false
+  script.state.names[here.inode] = false
   for _, verb in ipairs { "add", "replace", "append", "prepend", "set", "change", "del" } do
     put(core.Noun, verb, changing, verb)
   end
@@ -413,13 +300,13 @@ local function start(netns)
 end
 
 local function stop()
-  for _, row in ipairs(state and state.places or {}) do
+  for _, row in ipairs(script.state and script.state.places or {}) do
     local place, key, ours, own = table.unpack(row)
     if place[key] == ours then
       place[key] = own
     end
   end
-  state = nil
+  script.state = nil
 end
 
 local function writer(out)
@@ -450,7 +337,7 @@ function trace.set(netns, out)
   end
   stop()
   if out ~= nil then
-    state = { write = writer(out), names = {}, made = {}, links = {}, own = {}, places = {}, count = 0,
+    script.state = { write = writer(out), names = {}, made = {}, links = {}, own = {}, places = {}, count = 0,
       batches = setmetatable({}, { __mode = "k" }) }
     start(netns)
   end

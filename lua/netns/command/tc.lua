@@ -97,6 +97,9 @@ function makers.netem(words, args)
   if args.limit then
     text.put(words, "limit", args.limit)
   end
+  if args.reorder and not (args.delay or args.jitter) then
+    text.put(words, "delay", "0s") -- without, tc(8) does not reorder
+  end
   for _, group in ipairs(groups) do
     put_group(words, group, args)
     if group[1] == "delay" and args.distribution then

@@ -261,14 +261,6 @@ local function sysctls(node, m)
   return values
 end
 
-local function tc_time(seconds)
-  return ("%dus"):format(math.floor(seconds * 1e6 + 0.5))
-end
-
-local function tc_share(fraction)
-  return ("%.10g%%"):format(fraction * 100)
-end
-
 --- The qdisc that impairs what leaves an interface: `{ kind =, ... }` in SI base units; nil where nothing does.
 function plan.impairment(opts)
   return impair.qdisc {
@@ -277,34 +269,6 @@ function plan.impairment(opts)
     duplicate = opts.duplicate and words.share(opts.duplicate), reorder = opts.reorder and words.share(opts.reorder),
     corrupt = opts.corrupt and words.share(opts.corrupt),
   }
-end
-
---- The words of `tc qdisc add dev X root ...` for an impairment.
-function plan.tc_words(q)
-  if q.kind == "tbf" then
-    return { "tbf", "rate", ("%dbit"):format(math.floor(q.rate)), "burst", tostring(q.burst), "latency", q.latency }
-  end
-  local out = { "netem" }
-  local function add(...)
-    for _, word in ipairs { ... } do
-      out[#out + 1] = word
-    end
-  end
-  if q.delay or q.jitter or q.reorder then
-    add("delay", tc_time(q.delay or 0))
-    if q.jitter then
-      add(tc_time(q.jitter))
-    end
-  end
-  for _, key in ipairs { "loss", "duplicate", "reorder", "corrupt" } do
-    if q[key] then
-      add(key, tc_share(q[key]))
-    end
-  end
-  if q.rate then
-    add("rate", ("%dbit"):format(math.floor(q.rate)))
-  end
-  return out
 end
 
 --- The plan of a model with its routes.

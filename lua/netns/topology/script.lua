@@ -1,6 +1,7 @@
 --- Plans as commands: the shell script that a person would type to build the same network.
 -- @module netns.topology.script
 local command = require "netns.command"
+local impairment = require "netns.impair"
 local plan = require "netns.topology.plan"
 local words = require "netns.topology.words"
 
@@ -104,8 +105,7 @@ end
 local function append_rest(out, step, prefix)
   local ctx = command.context(prefix .. step.name)
   for _, impair in ipairs(step.impair) do
-    out[#out + 1] = command.line { "tc", "-n", prefix .. step.name, "qdisc", "add", "dev", impair.iface.name, "root",
-      table.unpack(plan.tc_words(impair.qdisc)) }
+    append(out, command.of(ctx, "qdisc", "add", impairment.at(impair.iface.name, impair.qdisc)))
   end
   for _, ruleset in ipairs { step.nft or false, step.firewall or false } do
     if ruleset then
