@@ -1,4 +1,5 @@
 require("spec.support.leaks").gate()
+local features = require "spec.support.features"
 local netns = require "netns"
 
 local function here()
@@ -66,6 +67,9 @@ describe("ns:call", function()
   end)
 
   it("comes back from a stack overflow", function()
+    if (os.getenv "NETNS_BUILD" or ""):find "/apicheck$" then
+      features.skip "a million slots of stack, copied at each call by a Lua that moves it whenever it may: hours"
+    end
     local function forever()
       return 1 + forever()
     end
