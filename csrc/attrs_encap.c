@@ -137,6 +137,8 @@ static const struct {
     {"seg6", LWTUNNEL_ENCAP_SEG6, &encap_seg6_schema, encap_seg6_finish},
     {"seg6local", LWTUNNEL_ENCAP_SEG6_LOCAL, &encap_seg6local_schema, encap_seg6local_finish},
     {"xfrm", LWTUNNEL_ENCAP_XFRM, &encap_xfrm_schema, NULL},
+    {"rpl", LWTUNNEL_ENCAP_RPL, &encap_rpl_schema, encap_rpl_finish},
+    {"ioam6", LWTUNNEL_ENCAP_IOAM6, &encap_ioam6_schema, encap_ioam6_finish},
 };
 
 static int encode_encap(struct codec_enc *enc, const struct codec_row *row)
@@ -156,8 +158,8 @@ static int encode_encap(struct codec_enc *enc, const struct codec_row *row)
     if (kind == ARRAY_LEN(types))
         return nserr_arg(
             enc->e,
-            "%s: encap.type must be \"mpls\", \"ip\", \"ip6\", \"seg6\", \"seg6local\" or "
-            "\"xfrm\"",
+            "%s: encap.type must be \"mpls\", \"ip\", \"ip6\", \"seg6\", \"seg6local\", "
+            "\"xfrm\", \"rpl\" or \"ioam6\"",
             enc->op);
     codec_put(&enc->m, RTA_ENCAP_TYPE, &types[kind].type, sizeof(types[kind].type));
     mark = codec_nest(&enc->m, RTA_ENCAP | NLA_F_NESTED);

@@ -19,13 +19,12 @@
 
 #define SEGS_MAX   126 /* the header counts its length in one byte */
 #define GIVEN_MODE 200
-#define GIVEN_SEGS 201
 #define GIVEN_HMAC 202
 #define HMAC_LEN   sizeof(struct sr6_tlv_hmac)
 
 /* Segments ---------------------------------------------------------------------------------- */
 
-static int encode_segs(struct codec_enc *enc, const struct codec_row *row)
+int encap_encode_segs(struct codec_enc *enc, const struct codec_row *row)
 {
     static const char wanted[] = "a list of IPv6 addresses";
     unsigned char segs[SEGS_MAX][16];
@@ -39,7 +38,7 @@ static int encode_segs(struct codec_enc *enc, const struct codec_row *row)
             return codec_bad(enc, row->key, wanted);
         lua_pop(enc->L, 1);
     }
-    codec_put(&enc->m, GIVEN_SEGS, segs, n * 16);
+    codec_put(&enc->m, ENCAP_GIVEN_SEGS, segs, n * 16);
     return 0;
 }
 
@@ -60,7 +59,7 @@ static uint32_t take_number(struct codec_enc *enc, int type, uint32_t none)
 static char *put_srh(struct codec_enc *enc, int type, size_t before, bool extra)
 {
     uint32_t hmac = take_number(enc, GIVEN_HMAC, 0);
-    struct nlattr *given = codec_find(&enc->m, enc->level, GIVEN_SEGS);
+    struct nlattr *given = codec_find(&enc->m, enc->level, ENCAP_GIVEN_SEGS);
     unsigned char segs[SEGS_MAX][16];
     size_t n, len;
     struct ipv6_sr_hdr *srh;
@@ -137,7 +136,7 @@ static void decode_seg6(struct codec_dec *dec, const struct codec_row *row, stru
     codec_set_name(dec, "mode");
     decode_srh(dec, e->srh, len, e->mode == SEG6_IPTUN_MODE_INLINE);
 }
-static const struct codec_custom seg6_segs = {encode_segs, decode_seg6};
+static const struct codec_custom seg6_segs = {encap_encode_segs, decode_seg6};
 
 int encap_seg6_finish(struct codec_enc *enc)
 {
@@ -177,7 +176,7 @@ static void decode_local_srh(struct codec_dec *dec, const struct codec_row *row,
     (void)row;
     decode_srh(dec, nla_data(a), nla_len(a), false);
 }
-static const struct codec_custom local_segs = {encode_segs, decode_local_srh};
+static const struct codec_custom local_segs = {encap_encode_segs, decode_local_srh};
 
 static const struct codec_name counter_names[] = {{SEG6_LOCAL_CNT_PACKETS, "packets"},
                                                   {SEG6_LOCAL_CNT_BYTES, "bytes"},

@@ -7,9 +7,10 @@
 
 extern struct codec_schema link_schema, addr_schema, route_schema, route_get_schema,
     route_hop_schema, rule_schema, neigh_schema, nexthop_schema, encap_mpls_schema, encap_ip_schema,
-    encap_ip6_schema, encap_seg6_schema, encap_seg6local_schema, encap_xfrm_schema, fdb_schema,
-    bridge_vlan_schema, mdb_schema, xfrm_state_schema, xfrm_policy_schema, xfrm_tmpl_schema,
-    xfrm_selector_schema, xfrm_limits_schema, xfrm_encap_schema;
+    encap_ip6_schema, encap_seg6_schema, encap_seg6local_schema, encap_xfrm_schema,
+    encap_rpl_schema, encap_ioam6_schema, fdb_schema, bridge_vlan_schema, mdb_schema,
+    xfrm_state_schema, xfrm_policy_schema, xfrm_tmpl_schema, xfrm_selector_schema,
+    xfrm_limits_schema, xfrm_encap_schema;
 
 void kind_forget(struct codec_dec *dec, const char *key)
 {
@@ -116,7 +117,7 @@ struct codec_schema *const codec_schemas[] = {
     &link_schema, &addr_schema, &rule_schema, &neigh_schema, &nexthop_schema,
     &route_schema, &route_get_schema, &route_hop_schema,
     &encap_mpls_schema, &encap_ip_schema, &encap_ip6_schema, &encap_seg6_schema, &encap_seg6local_schema,
-    &encap_xfrm_schema,
+    &encap_xfrm_schema, &encap_rpl_schema, &encap_ioam6_schema,
     &fdb_schema, &bridge_vlan_schema, &mdb_schema,
     &bridge_schema, &bridge_port_schema, &bond_schema, &bond_port_schema, &vrf_schema, &vrf_port_schema,
     &vlan_schema, &macvlan_schema, &ipvlan_schema, &macsec_schema, &hsr_schema, &netkit_schema, &tun_schema,

@@ -22,7 +22,13 @@ int route_hops_family(struct codec_enc *enc, int idx);
 /* Labels of MPLS. row->mask: one is listed as a number. */
 extern const struct codec_custom encap_labels, encap_type;
 #define ENCAP_TYPE_ROW CUSTOM("type", 0, &encap_type, .flags = ROW_WO)
-extern struct codec_schema encap_seg6_schema, encap_seg6local_schema;
+extern struct codec_schema encap_seg6_schema, encap_seg6local_schema, encap_rpl_schema,
+    encap_ioam6_schema;
+/* A list of IPv6 addresses as an attribute for the finish functions: bytes, one after the other. */
+#define ENCAP_GIVEN_SEGS 201
+int encap_encode_segs(struct codec_enc *enc, const struct codec_row *row);
+int encap_rpl_finish(struct codec_enc *enc);
+int encap_ioam6_finish(struct codec_enc *enc);
 int encap_seg6_finish(struct codec_enc *enc);
 int encap_seg6local_finish(struct codec_enc *enc);
 /* RTA_DST of a route of MPLS from the label at the top. */

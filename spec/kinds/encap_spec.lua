@@ -74,6 +74,14 @@ twins.describe {
         segs = { "fd00::7", "fd00::8" } } },
       "-6 route add fd09::1 encap seg6local action End.B6.Encaps srh segs fd00::7,fd00::8 dev e0",
       needs = "seg6local" },
+    { { dst = "fd09::/64", dev = "e0", encap = { type = "rpl", segs = { "fd00::8", "fd00::9", "fd00::7" } } },
+      "-6 route add fd09::/64 encap rpl segs fd00::8,fd00::9,fd00::7 dev e0", needs = "rpl" },
+    { { dst = "fd09::/64", dev = "e0", encap = { type = "ioam6", trace = { type = 0x800000, ns = 1, size = 12 } } },
+      "-6 route add fd09::/64 encap ioam6 trace prealloc type 0x800000 ns 1 size 12 dev e0", needs = "ioam6" },
+    { { dst = "fd09::/64", dev = "e0", encap = { type = "ioam6", mode = "encap", tundst = "fd00::5", freq = "2/5",
+        trace = { type = 0xc00000, ns = 77, size = 244 } } },
+      "-6 route add fd09::/64 encap ioam6 freq 2/5 mode encap tundst fd00::5 trace prealloc type 0xc00000 ns 77 "
+        .. "size 244 dev e0", needs = "ioam6" },
     { { dst = "10.9.0.0/16", dev = "x", encap = { type = "xfrm", if_id = 5, link_dev = "e0" } },
       "route add 10.9.0.0/16 dev x encap xfrm if_id 5 link_dev e0", needs = "xfrm",
       setup = { "link add x type xfrm external", "link set x up" } },
@@ -107,6 +115,11 @@ describe("routes of MPLS", function()
     refuses({ dst = "fd09::/64", dev = "e0", encap = { type = "seg6", segs = { "fd00::1" }, mode = "encaps" } },
       'did you mean "encap"?')
     refuses({ dst = "fd09::/64", dev = "e0", encap = { type = "seg6local" } }, "encap.action is missing")
+    refuses({ dst = "fd09::/64", dev = "e0", encap = { type = "ioam6", trace = { type = 1, ns = 1, size = 5 } } },
+      "encap.trace.size must be a multiple of 4")
+    refuses({ dst = "fd09::/64", dev = "e0", encap = { type = "ioam6", trace = { type = 1, ns = 1 } } },
+      "encap.trace.size is missing")
+    refuses({ dst = "fd09::/64", dev = "e0", encap = { type = "rpl" } }, "encap.segs is missing")
     refuses({ dst = "fd09::/64", dev = "e0", encap = { type = "seg7" } }, "encap.type must be")
   end)
 

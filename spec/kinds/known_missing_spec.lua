@@ -16,8 +16,6 @@ local missing = {
   ["xfrm_policy hthresh6"] = "as hthresh4",
   ["xfrm_policy setdefault"] = "what happens without a policy is no policy: a setting for all of a namespace",
   ["bridge vlan global"] = "settings of multicast snooping in each VLAN: those of the bridge count",
-  ["route rpl"] = "source routing of low-power radio networks; kernels are seldom built with it",
-  ["route ioam6"] = "traces in packets' headers; kernels are seldom built with it",
   ["route endpoint"] = "needs a BPF program that was loaded by other means",
 }
 
@@ -119,7 +117,8 @@ describe("options that are missing", function()
     { "bridge fdb help", "fdb", { "fdb" }, "bridge local static dynamic br brport permanent added_by_user offloaded" },
     { "bridge mdb help", "mdb", { "mdb" }, "bridge" },
     { "ip route help", "route", { "route", "route nexthop", "route get", "encap seg6", "encap seg6local",
-      "encap xfrm", "encap ip", "encap ip6", "encap mpls" }, [[save restore showdump vrf change root
+      "encap xfrm", "encap ip", "encap ip6", "encap mpls", "encap rpl", "encap ioam6" }, [[rpl ioam6
+      save restore showdump vrf change root
       match exact enabled disabled nexthop main all pervasive kernel boot static s ms ecn ip6 seg6 seg6local xfrm
       cleanup srh psp usp usd next-csid trace prealloc ns size]] },
     { "wg set --help", "wireguard", { "wireguard", "wireguard peer" }, [[wg interface port mark file path peer base64

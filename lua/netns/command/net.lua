@@ -166,6 +166,16 @@ local function put_segments(words, encap)
   end
 end
 
+local function put_trace(words, encap)
+  for _, key in ipairs { "freq", "mode", "tundst" } do
+    if encap[key] then
+      text.put(words, key, encap[key])
+    end
+  end
+  local trace = encap.trace
+  text.put(words, "trace", "prealloc", "type", ("0x%x"):format(trace.type), "ns", trace.ns, "size", trace.size)
+end
+
 local function put_encap(words, encap)
   text.put(words, "encap", encap.type)
   if encap.type == "seg6" then
@@ -186,6 +196,11 @@ local function put_encap(words, encap)
       text.put(words, "ttl", encap.ttl)
     end
     return
+  end
+  if encap.type == "rpl" then
+    return put_segments(words, encap)
+  elseif encap.type == "ioam6" then
+    return put_trace(words, encap)
   end
   text.fields(words, encap_rows[encap.type] or {}, encap)
 end

@@ -331,6 +331,17 @@ lblen             of next-csid: bits of the locator block
 nflen             of next-csid: bits of node and function
 ]]
 
+words.keys["encap rpl"] = [[
+segs              the list of routers on the way
+]]
+
+words.keys["encap ioam6"] = [[
+mode              "inline" (unless given), "encap", "auto"
+tundst            of encap and auto: where the outer packet goes
+trace             { type = 0x800000, ns = 1, size = 12 }: which data, of which namespace of IOAM, in how many bytes
+freq              "1/3": that share of packets; all, unless given
+]]
+
 words.keys["encap xfrm"] = [[
 if_id             of the xfrm link's states and policies
 link_dev          the link below
