@@ -125,17 +125,22 @@ run: deps-demo
 	$(Q)$(in_tree) $(LUA) $(RUN)
 
 # SPEC=spec/foo_spec.lua runs one file, ARGS="--filter=x --shuffle" goes to
-# busted, TIMEOUT ends a run that hangs (seconds).
+# busted, TIMEOUT ends a run that hangs (seconds). Several files without ARGS run
+# four at a time, JOBS such runs side by side.
 SPEC    ?= spec
 ARGS    ?=
 TIMEOUT ?= 900
+JOBS    ?= $(shell nproc)
+alone    = $(strip $(ARGS) $(and $(filter 1,$(words $(SPEC))),$(filter %_spec.lua,$(SPEC))))
+run      = spec/support/isolate spec/support/run
 test: deps-test
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(MAKE) --no-print-directory run-specs
 
 .PHONY: run-specs
 run-specs:
-	$(Q)$(in_tree) CC='$(CC)' TIMEOUT='$(TIMEOUT)' spec/support/isolate spec/support/run $(ARGS) $(SPEC)
+	$(Q)$(in_tree) CC='$(CC)' TIMEOUT='$(TIMEOUT)' \
+	    $(if $(alone),$(run) $(ARGS) $(SPEC),spec/support/side_by_side $(JOBS) 4 $(run) -- $(SPEC))
 
 # --- heavier lanes: the same specs with a core, or a Lua, that checks itself --
 

@@ -99,7 +99,7 @@ coverage: deps-test deps-coverage
 	$(Q)$(MAKE) --no-print-directory BUILD=build/coverage CC=gcc CFLAGS='-O0 -g --coverage' SPEC='$(LANE_SPEC)' run-coverage
 
 run-coverage: all
-	$(Q)NETNS_COVERAGE='$(abspath $(BUILD))/lua.txt' TIMEOUT=1800 $(MAKE) --no-print-directory run-specs
+	$(Q)NETNS_COVERAGE='$(abspath $(BUILD))/lua.txt' TIMEOUT=1800 $(MAKE) --no-print-directory alone=yes run-specs
 	$(Q)lcov --quiet --capture --directory $(BUILD)/obj --base-directory . --no-external \
 	    --output-file $(BUILD)/c.info 2>$(BUILD)/lcov.log || { cat $(BUILD)/lcov.log; exit 1; }
 	$(Q)$(LUA) spec/support/coverage_report.lua $(BUILD)
