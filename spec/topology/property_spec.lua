@@ -94,7 +94,7 @@ local function random_extras(random, t)
         table = 100, metric = random(1, 3) } }
     elseif what == 6 then
       t.data.nodes[node.name].devices = { { name = "br7", type = "bridge", ageing_time = random(1, 3) * 1000,
-        addrgenmode = "none", alias = "spare", up = random(0, 1) == 1 } }
+        addrgenmode = "none", alias = "spare", up = false } } -- up without ports it has a carrier, or not
     else
       node:run { "sleep", tostring(random(1000, 1002)) }
     end

@@ -50,6 +50,7 @@ local function concise(row)
   local kept = {}
   for key, value in pairs(row) do
     local unsaid = value == noise[key] or passing[key] or (key == "state" and row.proxy)
+      or (row.vid and (key == "mcast_router" and value == 1 or key == "state" and value == "forwarding"))
       or (key == "metric" and value == 1024 and row.family == "inet6") or (key == "label" and value == row.dev)
     if not unsaid then
       kept[key] = value

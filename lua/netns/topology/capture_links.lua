@@ -57,7 +57,7 @@ end
 local common = { linkmode = true, group = true, gso_max_size = true, gso_max_segs = true, gro_max_size = true }
 
 -- A device that is made: everything that is said when it is listed, but what every link has.
-local function device_of(row, base)
+local function device_of(row, base, links_of)
   local device, known = {}, base[row.type] or {}
   for key, value in pairs(row) do
     if not kernel.volatile[key] and key ~= "dynamic" then
@@ -69,7 +69,8 @@ local function device_of(row, base)
       device[key] = nil
     end
   end
-  device.type, device.name, device.address, device.addrgenmode = row.type, row.name, row.address, "none"
+  device.type, device.name, device.addrgenmode = row.type, row.name, "none"
+  device.address = snapshot.address(row, links_of)
   device.link, device.master, device.altnames = row.link, row.master, row.altnames
   device.up = is_down(row)
   device.mtu = row.mtu ~= 1500 and row.mtu or nil
@@ -114,8 +115,8 @@ local function add_pair(c, name, row)
   c.taken[row] = true
   if far and far_name == name then
     c.taken[far] = true
-    local device = device_of(row, c.base)
-    device.peer = device_of(far, c.base)
+    local device = device_of(row, c.base, c.links[name])
+    device.peer = device_of(far, c.base, c.links[name])
     device.peer.type, device.peer.master, device.peer.bridge_slave, device.peer.link = nil, nil, nil, nil
     device.link = nil
     table.insert(node.devices, device)
@@ -165,7 +166,7 @@ function links.add(c, name)
     elseif row.link_netnsid then
       links.leave_out(c, name, "link " .. row.name, ("a %s on a link of another namespace"):format(row.type))
     else
-      table.insert(node.devices, device_of(row, c.base))
+      table.insert(node.devices, device_of(row, c.base, c.links[name]))
     end
   end
 end

@@ -174,8 +174,9 @@ local function plan_devices_up(step, node)
   end
 end
 
-local row_nouns = { { "addresses", "addr" }, { "vlans", "vlan", "replace" }, { "fdb", "fdb", "replace" },
-  { "nexthops", "nexthop" }, { "routes", "route" }, { "rules", "rule" }, { "neighbours", "neigh" } }
+-- Forwarding entries of no VLAN get into all VLANs that there are, so they come before these, the others behind.
+local row_nouns = { { "addresses", "addr" }, { "fdb", "fdb", "replace", vlan = false }, { "vlans", "vlan", "replace" },
+  { "fdb", "fdb", "replace", vlan = true }, { "nexthops", "nexthop" }, { "routes", "route" }, { "rules", "rule" }, { "neighbours", "neigh" } }
 
 -- An IPv6 address is usable at once if it is not looked for first; then it is changed to what is said.
 local function is_to_be_quick(noun, row)
@@ -186,7 +187,9 @@ local function plan_rows(step, node)
   for _, pair in ipairs(row_nouns) do
     for i, row in ipairs(node.data[pair[1]] or {}) do
       local args, path = copy(row), ("%s.%s[%d]"):format(node.path, pair[1], i)
-      if is_to_be_quick(pair[2], row) then
+      if pair.vlan ~= nil and (row.vlan ~= nil) ~= pair.vlan then
+        args = nil -- in the other turn
+      elseif is_to_be_quick(pair[2], row) then
         args.nodad = true
         op(step.rows, pair[2], "add", args, path)
         op(step.rows, pair[2], "replace", copy(row), path)

@@ -93,11 +93,12 @@ local function append_ops(out, step, ops, prefix, transport)
     if o.noun == "addr" then
       args.proto = nil -- which ip(8) has no word for before 2023
     end
+    local verb = o.noun == "vlan" and "add" or o.verb -- which changes what is there, too
     if o.tunnel then -- born there, by a request from the namespace that it sends and receives in
       args.netns = prefix .. step.name
       append(out, command.of(command.context(transport and prefix .. TRANSPORT or nil), o.noun, o.verb, args))
     else
-      append(out, command.of(ctx, o.noun, o.verb, args))
+      append(out, command.of(ctx, o.noun, verb, args))
     end
   end
 end

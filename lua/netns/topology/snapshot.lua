@@ -41,11 +41,30 @@ function snapshot.props(row)
   return props
 end
 
+--- The address that a link is made with, to have it again. A bridge takes that of a port by itself; one that has no
+-- port loses its carrier when it is given one.
+-- @tparam table row as listed
+-- @tparam table links all of the namespace
+-- @treturn ?string
+function snapshot.address(row, links)
+  local ports = 0
+  for _, other in pairs(row.type == "bridge" and links or {}) do
+    if other.master == row.name then
+      ports = ports + 1
+      if other.address == row.address then
+        return nil
+      end
+    end
+  end
+  return not (row.type == "bridge" and ports == 0 and row.up and row.carrier) and row.address or nil
+end
+
 -- What makes a link that is none of the plan's again; what it is to have besides is set when all are there.
 local function maker(all, spaces, name, row)
   return function(_, ns)
-    local args = { name = row.name, index = row.ifindex, link = row.link, address = row.address, mtu = row.mtu,
-      numtxqueues = row.numtxqueues, numrxqueues = row.numrxqueues, addrgenmode = "none" }
+    local args = { name = row.name, index = row.ifindex, link = row.link, mtu = row.mtu, addrgenmode = "none",
+      address = snapshot.address(row, all.links[name]), numtxqueues = row.numtxqueues,
+      numrxqueues = row.numrxqueues }
     for key, value in pairs(row) do
       if not kernel.volatile[key] and key ~= "bond_slave" and key ~= "vrf_slave" then
         args[key] = value
