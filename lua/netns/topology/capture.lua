@@ -126,6 +126,11 @@ local function add_rows(c, name)
   node.vlans = chosen(all.vlan, function()
     return true
   end)
+  for _, row in ipairs(node.vlans or {}) do
+    for _, link in pairs(c.links[name]) do -- bridge(8) wants to be told that it is the bridge's own
+      row.self = row.self or (link.name == row.dev and link.type == "bridge") or nil
+    end
+  end
   node.fdb = chosen(all.fdb, function(row)
     return row.state ~= "dynamic" and not is_own_lladdr(c.links[name], row.lladdr)
   end)

@@ -176,25 +176,30 @@ end
 
 -- Forwarding entries of no VLAN get into all VLANs that there are, so they come before these, the others behind.
 local row_nouns = { { "addresses", "addr" }, { "fdb", "fdb", "replace", vlan = false }, { "vlans", "vlan", "replace" },
-  { "fdb", "fdb", "replace", vlan = true }, { "nexthops", "nexthop" }, { "routes", "route" }, { "rules", "rule" }, { "neighbours", "neigh" } }
+  { "fdb", "fdb", "replace", vlan = true }, { "nexthops", "nexthop" }, { "routes", "route" }, { "rules", "rule" },
+  { "neighbours", "neigh" } }
 
 -- An IPv6 address is usable at once if it is not looked for first; then it is changed to what is said.
 local function is_to_be_quick(noun, row)
   return noun == "addr" and row.nodad == nil and tostring(row.address):find(":", 1, true)
 end
 
+local function plan_row(step, noun, verb, row, path)
+  local args = copy(row)
+  if is_to_be_quick(noun, row) then
+    args.nodad = true
+    op(step.rows, noun, "add", args, path)
+    op(step.rows, noun, "replace", copy(row), path)
+  else
+    op(step.rows, noun, verb, args, path)
+  end
+end
+
 local function plan_rows(step, node)
-  for _, pair in ipairs(row_nouns) do
-    for i, row in ipairs(node.data[pair[1]] or {}) do
-      local args, path = copy(row), ("%s.%s[%d]"):format(node.path, pair[1], i)
-      if pair.vlan ~= nil and (row.vlan ~= nil) ~= pair.vlan then
-        args = nil -- in the other turn
-      elseif is_to_be_quick(pair[2], row) then
-        args.nodad = true
-        op(step.rows, pair[2], "add", args, path)
-        op(step.rows, pair[2], "replace", copy(row), path)
-      else
-        op(step.rows, pair[2], pair[3] or "add", args, path)
+  for _, kind in ipairs(row_nouns) do
+    for i, row in ipairs(node.data[kind[1]] or {}) do
+      if kind.vlan == nil or kind.vlan == (row.vlan ~= nil) then
+        plan_row(step, kind[2], kind[3] or "add", row, ("%s.%s[%d]"):format(node.path, kind[1], i))
       end
     end
   end

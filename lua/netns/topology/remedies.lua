@@ -3,6 +3,7 @@
 -- A remedy is `{ order =, fix = function(state, step, ns) end }`. Lower orders come first: addresses and routes come
 -- and go with links, so they are looked at again when links are right.
 -- @module netns.topology.remedies
+local core = require "netns.core"
 local up = require "netns.topology.up"
 
 local remedies = {}
@@ -193,7 +194,7 @@ local single = {
 --- Is the row of an operation there?
 function remedies.is_there(ns, op)
   local ok, row = pcall(ns[op.noun].get, ns[op.noun], single[op.noun](op.args))
-  if not ok and not vanished[type(row) == "table" and row.code or ""] then
+  if not ok and getmetatable(row) ~= core.Error then -- the kernel has many ways to say that it is not
     error(row, 0)
   end
   return ok and row ~= nil
