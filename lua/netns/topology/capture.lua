@@ -123,8 +123,12 @@ local function add_rows(c, name)
   node.neighbours = chosen(all.neigh, function(row)
     return row.proxy or (row.state == "permanent" and row.lladdr)
   end)
-  node.vlans = chosen(all.vlan, function()
-    return true
+  local filters = false
+  for _, link in pairs(c.links[name]) do
+    filters = filters or link.vlan_filtering == true
+  end
+  node.vlans = chosen(all.vlan, function(row)
+    return filters or not (row.vid == 1 and row.pvid) -- which every port has
   end)
   for _, row in ipairs(node.vlans or {}) do
     for _, link in pairs(c.links[name]) do -- bridge(8) wants to be told that it is the bridge's own

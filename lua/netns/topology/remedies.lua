@@ -187,7 +187,7 @@ local single = {
     return { dev = row.dev, lladdr = row.lladdr, vlan = row.vlan }
   end,
   vlan = function(row)
-    return { dev = row.dev, vid = tonumber(tostring(row.vid):match "^%d+"), self = row.self }
+    return { dev = row.dev, vid = tonumber(tostring(row.vid):match "^%d+") }
   end,
 }
 
