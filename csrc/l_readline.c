@@ -7,8 +7,10 @@
  * main thread. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "l_core.h"
 
@@ -131,6 +133,20 @@ static int l_readline_load(lua_State *L)
     return 1;
 }
 
+/* The folders that lead to the file, for their user only. Failures show when it is written. */
+static void make_folders(const char *path)
+{
+    char part[PATH_MAX];
+
+    for (const char *at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/')) {
+        if ((size_t)(at - path) >= sizeof(part))
+            return;
+        memcpy(part, path, (size_t)(at - path));
+        part[at - path] = '\0';
+        mkdir(part, 0700);
+    }
+}
+
 static int l_readline_save(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
@@ -139,6 +155,8 @@ static int l_readline_save(lua_State *L)
         lua_pushinteger(L, ENOSYS);
         return 1;
     }
+    if (*path)
+        make_folders(path);
     rl.stifle_history((int)luaL_optinteger(L, 2, 1000));
     lua_pushinteger(L, rl.write_history(path));
     return 1;

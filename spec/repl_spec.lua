@@ -89,7 +89,7 @@ describe("lua5.4 -i -l netns.repl", function()
     local out = typed { 'red = new "red"', "red", "1" }
     assert.matches("\27%[1mred, netns:%[%d+%]\27%[0m\n", answer(out, "red"))
     local plain = sh.run({ lua, "-l", "netns.repl", "-e", 'red = new "red" print(red)' },
-      { env = { HOME = "/nowhere" } })
+      { env = { HOME = "/proc/nowhere" } })
     assert.matches("^red, netns:%[%d+%]\n", plain)
   end)
 

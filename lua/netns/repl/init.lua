@@ -110,17 +110,12 @@ local function history_path()
   return state and state .. "/lua-netns/history"
 end
 
-local function quoted(word)
-  return "'" .. word:gsub("'", [['\'']]) .. "'"
-end
-
 local function keep_history(path)
   core.readline.load(path)
   local saved = false
   local function save()
     if not saved then
       saved = true
-      os.execute(("umask 077; mkdir -p -- %s"):format(quoted(path:match "^(.*)/")))
       core.readline.save(path, HISTORY)
     end
     core.readline.leave()
