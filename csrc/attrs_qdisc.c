@@ -6,6 +6,7 @@
 
 /* of kernels newer than the headers */
 #define TCA_FQ_PRIOMAP 16
+#define TCA_FQ_WEIGHTS 17
 
 // clang-format off
 #define HDR_U32(k, type, field, ...) U32(k, TC_OFF(type, field), .flags = ROW_HDR, ##__VA_ARGS__)
@@ -55,6 +56,7 @@ static const struct codec_row fq_rows[] = {
     TIME("horizon", TCA_FQ_HORIZON, 4, 1000),
     BOOL("horizon_drop", TCA_FQ_HORIZON_DROP, 1),
     INLINE(TCA_FQ_PRIOMAP, &prio_schema),
+    CUSTOM("weights", TCA_FQ_WEIGHTS, &tc_array, .size = 3, .min = 1, .max = INT32_MAX),
 };
 static struct codec_schema fq_schema = SCHEMA("qdisc fq", fq_rows, 0);
 

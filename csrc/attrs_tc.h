@@ -100,6 +100,8 @@ extern const struct codec_custom tc_hex;
 /* A list of row->size bytes in the header; of numbers of row->size bytes, each in an attribute
  * row->mask within the row's. */
 extern const struct codec_custom tc_bytes, tc_numbers;
+/* A list of exactly row->size numbers of 32 bits, in one attribute. */
+extern const struct codec_custom tc_array;
 /* Bytes in hexadecimal; a class in an attribute. */
 extern const struct codec_custom tc_raw, tc_classid;
 /* A power of two up to 2^row->max; the exponent travels. */

@@ -170,6 +170,39 @@ static void decode_nested(struct codec_dec *dec, const struct codec_row *row, st
 }
 const struct codec_custom tc_numbers = {encode_nested, decode_nested};
 
+static void put_item(struct codec_enc *enc, const struct codec_row *row, int i, int64_t value)
+{
+    struct nlattr *a = codec_find(&enc->m, enc->level, row->attr);
+    uint32_t v32 = (uint32_t)value;
+
+    if (a)
+        memcpy((char *)nla_data(a) + (size_t)i * sizeof(v32), &v32, sizeof(v32));
+}
+
+/* All of row->size numbers: the kernel takes no fewer. */
+static int encode_array(struct codec_enc *enc, const struct codec_row *row)
+{
+    if (lua_type(enc->L, -1) != LUA_TTABLE || lua_rawlen(enc->L, -1) != row->size)
+        return codec_bad(enc, row->key, "a list of %d numbers", row->size);
+    codec_put(&enc->m, row->attr, NULL, row->size * sizeof(uint32_t));
+    return each_number(enc, row, row->size, put_item);
+}
+
+static void decode_array(struct codec_dec *dec, const struct codec_row *row, struct nlattr *a)
+{
+    if (nla_len(a) < row->size * (int)sizeof(uint32_t))
+        return;
+    lua_createtable(dec->L, row->size, 0);
+    for (int i = 0; i < row->size; i++) {
+        uint32_t value;
+        memcpy(&value, (char *)nla_data(a) + (size_t)i * sizeof(value), sizeof(value));
+        lua_pushinteger(dec->L, value);
+        lua_rawseti(dec->L, -2, i + 1);
+    }
+    codec_set_name(dec, row->key);
+}
+const struct codec_custom tc_array = {encode_array, decode_array};
+
 static int encode_log2(struct codec_enc *enc, const struct codec_row *row)
 {
     int64_t value;

@@ -197,6 +197,17 @@ describe("ns.qdisc", function()
     assert.equal(0.001234, q.ce_threshold)
   end)
 
+  it("knows the bands of fq, which this tc does not", function()
+    features.need "qdisc-fq"
+    link.qdisc:add { kind = "fq" }
+    if root().weights then -- since Linux 6.7
+      link.qdisc:set { parent = "root", weights = { 400000, 200000, 100000 }, priomap = { 0, 1, 2 } }
+      local q = root()
+      assert.same({ 400000, 200000, 100000 }, q.weights)
+      assert.same({ 0, 1, 2 }, { table.unpack(q.priomap, 1, 3) })
+    end
+  end)
+
   it("changes what it is given and keeps the rest", function()
     link.qdisc:add { kind = "netem", delay = "10ms", loss = "1%", rate = "8mbit", reorder = 0.5, corrupt = 0.25 }
     link.qdisc:set { parent = "root", delay = "20ms" }
@@ -305,6 +316,7 @@ describe("ns.qdisc", function()
     refuses({ kind = "tbf", rate = "1mbit", limit = 1, latency = 1, burst = 1 }, "limit and latency exclude each other")
     refuses({ kind = "tbf", rate = "1mbit", limit = 1, burst = 1, peakrate = "2mbit" }, "peakrate needs mtu")
     refuses({ kind = "tbf", rate = 0, limit = 1, burst = 1 }, "rate must be a rate")
+    refuses({ kind = "fq", weights = { 1, 2 } }, "weights must be a list of 3 numbers")
     refuses({ kind = "htb", default = "xyz" }, "default must be a number, in text hexadecimal")
     refuses({ kind = "htb", default = 70000 }, "default must be an integer from 0 to 65535")
     refuses({ kind = "htb", handle = "1:1" }, 'handle must be a handle such as "1:", got "1:1"')
