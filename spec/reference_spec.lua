@@ -300,6 +300,8 @@ describe("netns.help", function()
     end
     refuses('reference_spec.lua', "Namespace:rum")
     refuses('nothing is known of "Namespace:rum" (did you mean "Namespace:run"?)', "Namespace:rum")
+    refuses('(did you mean "route:add"?)', "route:addd")
+    refuses('(did you mean "link.mtu"?)', "link.mtuu")
     refuses("this function is not one of netns", print)
     refuses("a function, an object or a name of netns expected, got table", {})
     refuses("got nil", nil)

@@ -311,6 +311,15 @@ describe("netns.trace", function()
     end
   end)
 
+  it("leaves functions known to netns.help", function()
+    local plain = netns.help(core.Namespace.run)
+    netns.trace(function() end)
+    assert.equal(plain, netns.help(core.Namespace.run))
+    assert.equal(netns.help "netns.new", netns.help(netns.new))
+    netns.trace(nil)
+    assert.equal(plain, netns.help(core.Namespace.run))
+  end)
+
   it("refuses what cannot be written to", function()
     for _, out in ipairs { 5, "x", {}, true } do
       local ok, err = pcall(netns.trace, out)

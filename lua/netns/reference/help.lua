@@ -261,9 +261,31 @@ local function names()
   end
   for _, name in ipairs(keys.tables()) do
     list[#list + 1] = name
+    for _, key in ipairs(keys.of(name)) do
+      list[#list + 1] = name .. "." .. key.name
+    end
+  end
+  for _, noun in ipairs(keys.nouns()) do
+    for _, entry in ipairs(book.by_owner.Noun.entries) do
+      list[#list + 1] = noun .. ":" .. entry.key
+    end
   end
   table.sort(list)
   return list
+end
+
+-- The entry of a function: as it was when the reference was read, or as it is now (a trace puts others in its place).
+local function entry_of(fn)
+  local book = reference.book()
+  local entry = book.by_function[fn]
+  for _, kind in ipairs(entry and {} or { { live.modules, "functions", "." }, { live.classes, "methods", ":" } }) do
+    for _, owner in ipairs(kind[1]) do
+      for key, value in pairs(owner[kind[2]]) do
+        entry = entry or rawequal(value, fn) and book.by_name[owner.name .. kind[3] .. tostring(key)] or nil
+      end
+    end
+  end
+  return entry
 end
 
 --- What x is: see `netns.help`.
@@ -278,7 +300,7 @@ function help.help(...)
     end
     return text
   elseif type(x) == "function" then
-    local entry = reference.book().by_function[x]
+    local entry = entry_of(x)
     if not entry then
       check.refuse "help: this function is not one of netns"
     end
