@@ -237,8 +237,8 @@ describe("namespaces", function()
       netns.new():close()' ]] }
     assert.is_true(out.ok, out.stderr)
     -- valgrind keeps some of them to itself
-    assert.matches("Too many open files %(EMFILE%): RLIMIT_NOFILE is %d+ %(hard limit %d+%); raise it with `ulimit %-n`",
-      out.stdout)
+    assert.matches("Too many open files %(EMFILE%): RLIMIT_NOFILE is %d+ %(hard limit %d+%); raise it with "
+      .. "`ulimit %-n`", out.stdout)
   end)
 
   it("refuse everything once closed, except closing", function()
