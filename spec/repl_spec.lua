@@ -23,9 +23,12 @@ local function typed(lines, opts)
     local module = opts.module or "netns.repl"
     local command = ("stty cols 90 rows 30; exec %s -i -l %s"):format(lua, module)
     local text = table.concat(lines, "\n") .. "\n"
+    sh.write_file(dir .. "/typed", text)
     local out
     for _ = 1, opts.times or 1 do
-      out = sh.run({ "script", "-qec", command, "/dev/null" }, { stdin = text, env = env })
+      -- typed when the prompt is there: what comes before is the terminal's, not the reader's
+      out = sh.run(("rm -f %s/log; { until grep -qsE '(2004h|^)> ' %s/log; do sleep 0.02; done; cat; } <%s/typed | "
+        .. "script -qefc %s %s/log"):format(dir, dir, dir, sh.quote(command), dir), { env = env })
     end
     local history = io.open(dir .. "/state/lua-netns/history")
     local kept = history and history:read "a"
