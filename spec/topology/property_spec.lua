@@ -103,7 +103,8 @@ local function random_extras(random, t)
 end
 
 local own = { "neigh", "fdb", "mdb", "socket", "link.address", "link.broadcast", "link.bridge_id", "link.root_id",
-  "link.bridge_slave", "link.operstate", "link.fdb_n_learned" }
+  "link.bridge_slave", "link.operstate", "link.fdb_n_learned",
+  "link.carrier" } -- which a bridge without ports keeps, or not: the kernel goes by what it had
 
 -- What makes each port another, or changes by itself.
 local volatile_port = { bridge_id = true, root_id = true, mcast_n_groups = true }
