@@ -116,6 +116,18 @@ function bench.run(work, opts)
   return result
 end
 
+--- Is a work asked for? Without words, all are.
+-- @tparam string name
+-- @tparam {string,...} words parts of names
+function bench.wanted(name, words)
+  for _, word in ipairs(words) do
+    if name:find(word, 1, true) then
+      return true
+    end
+  end
+  return #words == 0
+end
+
 --- Seconds for people: three digits and the unit.
 function bench.seconds(t)
   for _, unit in ipairs { { 1, "s" }, { 1e-3, "ms" }, { 1e-6, "µs" } } do

@@ -5,6 +5,7 @@
 -- Each work (counted.lua) is done for two sizes; what the larger takes more, divided by what there is more of it, is
 -- one operation's. System calls and bytes are strace's, of all processes; instructions are callgrind's, of this program
 -- alone. Fails where a figure is more than a tenth above the one kept in counts.txt; with --write, keeps these.
+local bench = require "spec.bench.bench"
 local sh = require "spec.support.sh"
 
 local KEPT = "spec/bench/counts.txt"
@@ -99,21 +100,12 @@ for _, word in ipairs(arg) do
   end
 end
 
-local function wanted(name)
-  for _, word in ipairs(words) do
-    if name:find(word, 1, true) then
-      return true
-    end
-  end
-  return #words == 0
-end
-
 local head = ("%-28s%14s%14s%14s"):format("# each", "system calls", "bytes sent", "instructions")
 local kept, lines, passed, failed = read_kept(), { head }, 0, 0
 print(head)
 for _, work in ipairs(works) do
   local name = work[1]
-  if wanted(name) then
+  if bench.wanted(name, words) then
     local figures = count(work)
     lines[#lines + 1] = row(name, figures)
     print(lines[#lines])

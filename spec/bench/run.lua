@@ -18,22 +18,13 @@ for _, word in ipairs(arg) do
   end
 end
 
-local function wanted(name)
-  for _, word in ipairs(words) do
-    if name:find(word, 1, true) then
-      return true
-    end
-  end
-  return #words == 0
-end
-
 for path in sh.run("find spec/bench -name '*_bench.lua' | LC_ALL=C sort"):gmatch "[^\n]+" do
   dofile(path)
 end
 
 local results = {}
 for _, work in ipairs(bench.works) do
-  if wanted(work.name) then
+  if bench.wanted(work.name, words) then
     io.stderr:write(work.name, "\n")
     results[#results + 1] = bench.run(work, opts)
   end
