@@ -20,4 +20,19 @@ function plain.equal(a, b)
   return true
 end
 
+--- A table's entries as a table of their own, with changes.
+-- @tparam table t
+-- @tparam[opt] table changes entries that take the place of t's, or come to them
+-- @treturn table
+function plain.copy(t, changes)
+  local result = {}
+  for key, value in pairs(t) do
+    result[key] = value
+  end
+  for key, value in pairs(changes or {}) do
+    result[key] = value
+  end
+  return result
+end
+
 return plain

@@ -128,18 +128,7 @@ local early = { indev = 1, vlan_id = 2, vlan_prio = 2, num_of_vlans = 1, vlan_et
   cvlan_ethtype = 5, ip_proto = 6, divisor = 1 }
 
 local function put_options(words, args)
-  local keys = {}
-  for key in pairs(args) do
-    keys[#keys + 1] = not common[key] and key or nil
-  end
-  table.sort(keys, function(a, b)
-    local x, y = early[a] or 9, early[b] or 9
-    if x ~= y then
-      return x < y
-    end
-    return a < b
-  end)
-  for _, key in ipairs(keys) do
+  for _, key in ipairs(text.options(args, common, early)) do
     local value = args[key]
     if key == "match" then
       for _, match in ipairs(type(value) == "table" and value or { value }) do

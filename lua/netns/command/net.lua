@@ -1,5 +1,6 @@
 --- `ip addr`, `route`, `rule`, `neigh` and `nexthop` of the tables that the nouns take.
 -- @module netns.command.net
+local plain = require "netns.plain"
 local text = require "netns.command.text"
 
 local net = {}
@@ -20,17 +21,6 @@ local function family_word(args, keys)
       return is_six(value) and "-6" or nil
     end
   end
-end
-
-local function copy(args, changes)
-  local result = {}
-  for key, value in pairs(args) do
-    result[key] = value
-  end
-  for key, value in pairs(changes) do
-    result[key] = value
-  end
-  return result
 end
 
 local function command(ctx, family, ...)
@@ -240,7 +230,7 @@ local function put_hops(words, hops, family)
     if hop.encap then
       put_encap(words, hop.encap)
     end
-    text.fields(words, hop_rows, copy(hop, { via = via_of(hop.via, family) }))
+    text.fields(words, hop_rows, plain.copy(hop, { via = via_of(hop.via, family) }))
   end
 end
 
@@ -268,7 +258,7 @@ end
 local function both_families(maker, ctx, verb, args)
   local commands = {}
   for _, family in ipairs { "inet", "inet6" } do
-    commands[#commands + 1] = maker(ctx, verb, copy(args, { family = family }))[1]
+    commands[#commands + 1] = maker(ctx, verb, plain.copy(args, { family = family }))[1]
   end
   return commands
 end
@@ -278,7 +268,7 @@ function net.route(ctx, verb, args)
   if filtering[verb] and not tells_family(args) then
     return both_families(net.route, ctx, verb, args)
   elseif verb == "flush" and args.table == nil then
-    args = copy(args, { table = "main" })
+    args = plain.copy(args, { table = "main" })
   end
   local words = command(ctx, family, "route", verb)
   if args.type and args.type ~= "unicast" then
@@ -337,7 +327,7 @@ function net.rule(ctx, verb, args)
   end
   local words = command(ctx, family, "rule", verb)
   local mark = args.fwmask and args.fwmark and ("%s/%s"):format(args.fwmark, args.fwmask) or args.fwmark
-  text.fields(words, rule_rows, copy(args, { fwmark = mark }))
+  text.fields(words, rule_rows, plain.copy(args, { fwmark = mark }))
   local action = args.action
   if action and action ~= "lookup" and action ~= "goto" then
     text.put(words, action)

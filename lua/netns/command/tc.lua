@@ -230,18 +230,7 @@ local function put_options(words, noun, kind, args)
     return makers[kind](words, args)
   end
   args = with_max(kind, args)
-  local keys = {}
-  for key in pairs(args) do
-    keys[#keys + 1] = not common[key] and key or nil
-  end
-  table.sort(keys, function(a, b)
-    local x, y = early[a] or 9, early[b] or 9
-    if x ~= y then
-      return x < y
-    end
-    return a < b
-  end)
-  for _, key in ipairs(keys) do
+  for _, key in ipairs(text.options(args, common, early)) do
     local value = args[key]
     local special = odd[kind] and odd[kind][key]
     if special then

@@ -134,4 +134,24 @@ function text.with_input(line, input)
   return ("%s <<'%s'\n%s%s"):format(line, mark, (input:gsub("\n?$", "\n", 1)), mark)
 end
 
+--- The keys of a kind's options, in the order that tc(8) understands.
+-- @tparam table args
+-- @tparam table common keys that are of no kind
+-- @tparam table early ranks of keys that come before the others
+-- @treturn {string,...}
+function text.options(args, common, early)
+  local keys = {}
+  for key in pairs(args) do
+    keys[#keys + 1] = not common[key] and key or nil
+  end
+  table.sort(keys, function(a, b)
+    local x, y = early[a] or 9, early[b] or 9
+    if x ~= y then
+      return x < y
+    end
+    return a < b
+  end)
+  return keys
+end
+
 return text

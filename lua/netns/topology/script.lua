@@ -2,6 +2,7 @@
 -- @module netns.topology.script
 local command = require "netns.command"
 local impairment = require "netns.impair"
+local plain = require "netns.plain"
 local plan = require "netns.topology.plan"
 local words = require "netns.topology.words"
 
@@ -21,28 +22,17 @@ local function names_of(step)
   return names
 end
 
-local function copy(args, changes)
-  local result = {}
-  for key, value in pairs(args) do
-    result[key] = value
-  end
-  for key, value in pairs(changes) do
-    result[key] = value
-  end
-  return result
-end
-
 -- The operation's arguments with names where the plan has numbers of interfaces, and namespaces where it has nodes.
 local function named(args, names, prefix)
-  local result = copy(args, { dev = names[args.dev], master = names[args.master] })
+  local result = plain.copy(args, { dev = names[args.dev], master = names[args.master] })
   if type(args.peer) == "table" then
-    result.peer = copy(args.peer, { netns = args.peer.node and prefix .. args.peer.node or args.peer.netns })
+    result.peer = plain.copy(args.peer, { netns = args.peer.node and prefix .. args.peer.node or args.peer.netns })
     result.peer.node = nil
   end
   if args.nexthops then
     result.nexthops = {}
     for i, hop in ipairs(args.nexthops) do
-      result.nexthops[i] = copy(hop, { dev = names[hop.dev] })
+      result.nexthops[i] = plain.copy(hop, { dev = names[hop.dev] })
     end
   end
   return result
