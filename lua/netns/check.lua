@@ -29,6 +29,7 @@ function check.refuse(format, ...)
 end
 
 local shown = 60 -- bytes of a value, in a message
+local longest = 255 -- bytes of a word that may be a name
 
 --- A value in a message: text quoted and cut, control characters replaced; otherwise what kind of value.
 function check.show(value)
@@ -60,7 +61,7 @@ end
 -- @tparam {string,...} candidates
 function check.hint(word, candidates)
   local nearest, best = nil, #word // 3 + 2
-  for _, candidate in ipairs(#word <= shown and candidates or {}) do
+  for _, candidate in ipairs(#word <= longest and candidates or {}) do
     local d = spelling.distance(word, candidate)
     if d < best and (d < 2 or candidate:sub(1, 1) == word:sub(1, 1)) then
       nearest, best = candidate, d

@@ -3,6 +3,7 @@
 -- All findings at once, each `{ path = "nodes.gw.links[2].delay", message = "..." }`. What can only be known when
 -- addresses are assigned (overlaps, duplicates, names that clash) is found by netns.topology.model.
 -- @module netns.topology.check
+local hint_of = require("netns.check").hint
 local ip = require "netns.topology.ip"
 local words = require "netns.topology.words"
 
@@ -32,7 +33,7 @@ local function one_of(...)
         return nil
       end
     end
-    local hint = type(value) == "string" and words.hint(value, allowed) or ""
+    local hint = type(value) == "string" and hint_of(value, allowed) or ""
     return "one of " .. table.concat(allowed, ", ") .. hint
   end
 end
@@ -255,7 +256,7 @@ function check_table(findings, path, shape, value)
     if rules[key] then
       check_value(findings, here, rules[key], value[key])
     else
-      local hint = words.hint(tostring(key), words.sorted(rules))
+      local hint = hint_of(tostring(key), words.sorted(rules))
       findings[#findings + 1] = { path = here, message = "unknown key" .. hint }
     end
   end

@@ -2,6 +2,7 @@
 --
 -- `lab.NODE` is the node's Namespace, which in a lab knows more: its addresses, and the other nodes by name.
 -- @module netns.topology.lab
+local check = require "netns.check"
 local apply = require "netns.topology.apply"
 local core = require "netns.core"
 require "netns.namespace"
@@ -56,7 +57,7 @@ local function find(state, which, what)
     local node = state.plan.model.by_name[which]
     if not node then
       error(("%s: there is no node \"%s\"%s"):format(what, which,
-        words.hint(which, words.sorted(state.plan.model.by_name))), 3)
+        check.hint(which, words.sorted(state.plan.model.by_name))), 3)
     end
     return node
   end

@@ -4,6 +4,7 @@
 -- joined. Everything is done in the natural order of names, so that the same description always gives the same
 -- addresses, whoever wrote it down in what order.
 -- @module netns.topology.model
+local check = require "netns.check"
 local addressing = require "netns.topology.addressing"
 local realms = require "netns.topology.realms"
 local words = require "netns.topology.words"
@@ -89,7 +90,7 @@ local function add_links(m)
       local path = ("%s.links[%d]"):format(node.path, i)
       local other = m.by_name[opts.to]
       if not other then
-        note(m, path .. ".to", "there is no node %s%s", opts.to, words.hint(opts.to, words.sorted(m.by_name)))
+        note(m, path .. ".to", "there is no node %s%s", opts.to, check.hint(opts.to, words.sorted(m.by_name)))
       elseif other == node then
         note(m, path .. ".to", "a node cannot be linked to itself")
       else
@@ -215,7 +216,7 @@ local function add_devices(m)
         add_device(node, row, path)
       elseif not node.names[row.name] then
         note(m, path, "%s has no interface %s%s (one that is made needs a type)", node.name, row.name,
-          words.hint(tostring(row.name), words.sorted(node.names)))
+          check.hint(tostring(row.name), words.sorted(node.names)))
       else
         node.settings[row.name] = row
         table.insert(node.settings_of, { row = row, path = path })
@@ -230,7 +231,7 @@ local function find_strangers(m)
       for i, row in ipairs(node.data[key] or {}) do
         if row.dev ~= nil and not node.names[row.dev] then
           note(m, ("%s.%s[%d].dev"):format(node.path, key, i), "%s has no interface %s%s", node.name,
-            tostring(row.dev), words.hint(tostring(row.dev), words.sorted(node.names)))
+            tostring(row.dev), check.hint(tostring(row.dev), words.sorted(node.names)))
         end
       end
     end

@@ -20,7 +20,7 @@ local known = { name = "string", progress = "function", underlay = "userdata", p
 local function check_options(opts)
   for key, value in pairs(opts) do
     if not known[key] then
-      error(("up: unknown key \"%s\"%s"):format(tostring(key), words.hint(tostring(key), words.sorted(known))), 4)
+      error(("up: unknown key \"%s\"%s"):format(tostring(key), check.hint(tostring(key), words.sorted(known))), 4)
     elseif type(value) ~= known[key] then
       error(("up: %s must be a %s, got %s"):format(key, known[key], type(value)), 4)
     end

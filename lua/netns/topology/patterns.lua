@@ -1,5 +1,6 @@
 --- Ready-made topologies: each a function from parameters to a description that can be changed and included.
 -- @module netns.topology.patterns
+local check = require "netns.check"
 local description = require "netns.topology.description"
 local words = require "netns.topology.words"
 
@@ -25,7 +26,7 @@ local function parameters(name, given, known)
     elseif key ~= "publish" or name ~= "container_host" then
       local all = words.sorted(known)
       table.move({ "link", "name", "pools", "ipv4", "ipv6", "routing" }, 1, 6, #all + 1, all)
-      error(("topology.%s: unknown key \"%s\"%s"):format(name, tostring(key), words.hint(tostring(key), all)), 3)
+      error(("topology.%s: unknown key \"%s\"%s"):format(name, tostring(key), check.hint(tostring(key), all)), 3)
     end
   end
   for key, k in pairs(known) do

@@ -4,6 +4,7 @@
 -- inside, the realms outside are seen, and not the other way round; so two realms behind two NAT nodes may have the
 -- same addresses, and a realm and one outside of it may not.
 -- @module netns.topology.realms
+local check = require "netns.check"
 local words = require "netns.topology.words"
 
 local realms = {}
@@ -26,7 +27,7 @@ local function find_outs(m, node, nat)
       end
     end
     if not out then
-      note(m, path, "there is no node %s%s", name, words.hint(name, words.sorted(m.by_name)))
+      note(m, path, "there is no node %s%s", name, check.hint(name, words.sorted(m.by_name)))
     elseif not found then
       note(m, path, "%s has no link to %s", node.name, name)
     end
@@ -41,7 +42,7 @@ local function check_publish(m, node, publish)
     if not (p.port and p.to) then
       note(m, path, "port and to are needed")
     elseif not target then
-      note(m, path .. ".to", "there is no node %s%s", p.to, words.hint(p.to, words.sorted(m.by_name)))
+      note(m, path .. ".to", "there is no node %s%s", p.to, check.hint(p.to, words.sorted(m.by_name)))
     elseif target.switch or target == node or #target.ifaces == 0 then
       note(m, path .. ".to", "%s is not behind %s", p.to, node.name)
     elseif taken[key] then

@@ -37,7 +37,7 @@ local function hosts_of(m, s)
     for i, name in ipairs(s.hosts[host].nodes or {}) do
       local path = ("split.hosts.%s.nodes[%d]"):format(host, i)
       if not m.by_name[name] then
-        note(m, path, "there is no node %s%s", tostring(name), words.hint(tostring(name), words.sorted(m.by_name)))
+        note(m, path, "there is no node %s%s", tostring(name), check.hint(tostring(name), words.sorted(m.by_name)))
       elseif host_of[name] then
         note(m, path, "%s is on %s already", name, host_of[name])
       end
@@ -98,7 +98,7 @@ function split.examine(m)
     return
   end
   if not s.hosts[s.host] then
-    note(m, "split.host", "%s is none of the hosts%s", s.host, words.hint(s.host, words.sorted(s.hosts)))
+    note(m, "split.host", "%s is none of the hosts%s", s.host, check.hint(s.host, words.sorted(s.hosts)))
   end
   local host_of, family = hosts_of(m, s), underlay_family(m, s)
   local most = (s.underlay_mtu or 1500) - overhead(s, family)

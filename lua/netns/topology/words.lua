@@ -1,7 +1,5 @@
---- Words of descriptions: natural order of names, the nearest spelling, units.
+--- Words of descriptions: natural order of names, units.
 -- @module netns.topology.words
-local spelling = require "netns.spelling"
-
 local words = {}
 
 -- "pc10" as "pc", 10: digits compare as numbers. Made once per name.
@@ -25,18 +23,6 @@ function words.sorted(t)
     return key_of[a] < key_of[b]
   end)
   return names
-end
-
---- ' (did you mean "x"?)', or "" where nothing is near.
-function words.hint(word, candidates)
-  local nearest, best = nil, #word // 3 + 2
-  for _, candidate in ipairs(candidates) do
-    local d = spelling.distance(word, candidate)
-    if d < best and (d < 2 or candidate:sub(1, 1) == word:sub(1, 1)) then
-      nearest, best = candidate, d
-    end
-  end
-  return nearest and (' (did you mean "%s"?)'):format(nearest) or ""
 end
 
 --- Iterate over one value or a list of them; over nothing where it is nil.
